@@ -1,0 +1,68 @@
+/**
+ * Runs before `npm start` and `npm test`, on whatever Node ran npm (20 or later), before anything is installed: plain
+ * JavaScript without dependencies. Installs the packages of the lock file when node_modules is missing or was installed
+ * from another lock file, and says in one line what this machine lacks.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modules = join(root, 'node_modules');
+const stamp = join(modules, '.holdfast-installed');
+const NODE_MAJOR_MIN = 24;
+const NODE_MINOR_MIN = 15;
+
+function say(line) {
+  process.stderr.write(`holdfast: ${line}\n`);
+}
+
+function fail(line) {
+  say(line);
+  process.exit(1);
+}
+
+/** npm itself, run by the Node that runs it now; `npm` from the path when this script was started by hand. */
+function npm(args) {
+  const cli = process.env.npm_execpath;
+  const node = process.env.npm_node_execpath ?? process.execPath;
+  const command = cli?.endsWith('.js') ? [node, cli] : ['npm'];
+  return spawnSync(command[0], [...command.slice(1), ...args], { cwd: root, stdio: 'inherit' });
+}
+
+function installPackages() {
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8').trim() : '';
+  if (installed === wanted) return;
+  say('installing packages (first start, or the lock file changed) …');
+  const result = npm(['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (result.error) fail(`npm could not be run: ${result.error.message}`);
+  if (result.status !== 0) fail(`npm ci failed with exit code ${result.status}; nothing was started`);
+  writeFileSync(stamp, `${wanted}\n`);
+  const require = createRequire(join(root, 'package.json'));
+  try {
+    require('@ronomon/reed-solomon');
+  } catch {
+    say('no C++ compiler: codec 2 (@ronomon/reed-solomon) was not built; the portable kernels do the work');
+  }
+}
+
+function checkNode() {
+  const binary = join(modules, '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
+  const result = spawnSync(binary, ['--version'], { encoding: 'utf8' });
+  const [major = 0, minor = 0] = (result.stdout ?? '').trim().replace(/^v/, '').split('.').map(Number);
+  if (result.status !== 0 || major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MIN)) {
+    fail(
+      `Node ${NODE_MAJOR_MIN}.${NODE_MINOR_MIN} or later is needed and the "node" package did not install it ` +
+        '(were install scripts switched off?); run `npm rebuild node`, or install that Node yourself',
+    );
+  }
+}
+
+installPackages();
+checkNode();

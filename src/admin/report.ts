@@ -1,0 +1,122 @@
+/**
+ * What `holdfast status`, the status page and the metrics show: one report, computed from stripe records and from what
+ * nodes answered, never from an empty queue. Sizes in bytes, times in milliseconds since 1970.
+ */
+import type { NodeAdminState } from '../metadata/records.ts';
+
+export interface NodeReport {
+  readonly id: number;
+  readonly state: 'online' | 'suspect' | 'offline' | 'lost';
+  readonly admin: NodeAdminState;
+  readonly path: string;
+  readonly farm: string;
+  readonly fragments: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  readonly filesystemId: string;
+  readonly damagedRecords: number;
+  readonly writeP95Ms: number;
+  readonly readP95Ms: number;
+  /** Why it is not online; empty when it is. */
+  readonly problem: string;
+}
+
+export interface StripesReport {
+  readonly total: number;
+  /** All fragments known to be good and on nodes that answer. */
+  readonly complete: number;
+  readonly incomplete: number;
+  /** Incomplete ones without any spare fragment: one more loss and data is gone. */
+  readonly atRisk: number;
+  /** Fewer than k fragments: objects in them cannot be read at the moment. */
+  readonly unreadable: number;
+  /** Written with fewer nodes than the profile asks for. */
+  readonly narrow: number;
+  /** Count by missing fragments: `byMissing[i]` stripes lack i. */
+  readonly byMissing: readonly number[];
+}
+
+export interface HealingReport {
+  readonly queuedStripes: number;
+  /** One line for each thing that is being done now. */
+  readonly doing: readonly string[];
+  readonly rebuiltFragments: number;
+  readonly rebuiltBytes: number;
+  readonly bytesPerSecond: number;
+  readonly remainingBytes: number;
+  /** undefined when nothing is to be done or no rate is known yet. */
+  readonly etaMs: number | undefined;
+  readonly tombs: number;
+  readonly orphansDeleted: number;
+  /** Orphans above the limit of one sweep, which wait for the operator. */
+  readonly orphansWaiting: number;
+  /** Loss declarations are frozen: too many nodes dropped at once. */
+  readonly frozen: boolean;
+  readonly unrepairable: number;
+}
+
+export interface ScrubReport {
+  readonly running: boolean;
+  readonly verifiedFragments: number;
+  readonly verifiedBytes: number;
+  readonly foundCorrupt: number;
+  readonly foundMissing: number;
+  readonly lastCompletedMs: number | undefined;
+  /** Age of the fragment that was verified longest ago. */
+  readonly oldestUnverifiedMs: number | undefined;
+}
+
+export interface CapacityReport {
+  /** For user bytes: k · T, with T the largest for which Σ min(capᵢ, T) ≥ n · T. */
+  readonly usableBytes: number;
+  readonly usedBytes: number;
+}
+
+export interface StatusReport {
+  readonly version: string;
+  readonly generatedAtMs: number;
+  readonly startedAtMs: number;
+  readonly endpoint: string;
+  readonly grid: string;
+  readonly profile: { readonly k: number; readonly m: number; readonly codec: string };
+  readonly kernels: string;
+  readonly objects: { readonly count: number; readonly bytes: number; readonly buckets: number };
+  readonly nodes: readonly NodeReport[];
+  readonly stripes: StripesReport;
+  /** When `stripes` was counted. */
+  readonly stripesCountedMs: number;
+  readonly healing: HealingReport;
+  readonly scrub: ScrubReport;
+  readonly capacity: CapacityReport;
+  readonly survives: { readonly nodes: number; readonly disks: number; readonly text: string };
+  readonly health: 'ok' | 'degraded' | 'at risk' | 'unreadable data';
+  /** Sentences for a person: what is wrong, or what a promise does not cover here. */
+  readonly warnings: readonly string[];
+}
+
+export interface ScrubResult {
+  readonly verifiedFragments: number;
+  readonly verifiedBytes: number;
+  readonly corrupt: number;
+  readonly missing: number;
+  readonly unreachable: number;
+  readonly orphans: number;
+  readonly rebuiltFragments: number;
+  readonly unrepairable: number;
+  readonly durationMs: number;
+  readonly dryRun: boolean;
+}
+
+/** What the control socket can ask of a running gateway. */
+export interface GatewayControl {
+  status(): Promise<StatusReport>;
+  /** Closes the node as if its process had ended; nothing is deleted. */
+  stopNode(id: number): Promise<void>;
+  startNode(id: number): Promise<void>;
+  /** Declares the node's data lost at once and gives its place to a new, empty node in `path` (its old folder when absent). */
+  replaceNode(id: number, path: string | undefined): Promise<{ readonly id: number; readonly path: string }>;
+  /** Verifies every fragment now and repairs what is wrong (unless `dryRun`). */
+  scrub(options: { readonly dryRun: boolean }): Promise<ScrubResult>;
+  metrics(): Promise<string>;
+}

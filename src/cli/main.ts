@@ -1,0 +1,122 @@
+/**
+ * The `holdfast` command. One file per command; data goes to stdout, everything else to stderr; exit codes: 0 ok, 1 failed,
+ * 2 usage, 3 degraded or partial.
+ */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { HoldfastError } from '../base/errors.ts';
+import { settings } from '../config/schema.ts';
+import { version } from '../config/version.ts';
+import { exitCodes } from './exitcodes.ts';
+
+function nodeId(text: string): number {
+  if (!/^\d{1,5}$/.test(text))
+    throw new InvalidArgumentError('a node id is a number; `holdfast nodes list` shows them');
+  return Number(text);
+}
+
+function collect(value: string, earlier: string[] | undefined): string[] {
+  return [...(earlier ?? []), value];
+}
+
+/** Flags of the settings that have one, on a command that starts a server. */
+function addSettingFlags(command: Command): Command {
+  for (const setting of Object.values(settings)) {
+    if (!('flag' in setting)) continue;
+    const byDefault =
+      setting.default === undefined || Array.isArray(setting.default) ? '' : ` (default ${setting.default})`;
+    const help = `${setting.help}${byDefault}`;
+    if (setting.type === 'strings') command.option(`--${setting.flag} <value>`, help, collect);
+    else command.option(`--${setting.flag} <value>`, help);
+  }
+  return command;
+}
+
+function build(): Command {
+  const program = new Command('holdfast')
+    .description('Quantum-safe, erasure-coded object storage that heals itself.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(see holdfast --help)');
+
+  const serve = program
+    .command('serve')
+    .description('serve S3, with an embedded grid of nodes unless the configuration says otherwise')
+    .option('--config <file>', 'configuration file (TOML)');
+  addSettingFlags(serve).action(async (_options, command: Command) => {
+    const { serveCommand } = await import('./commands/serve.ts');
+    process.exitCode = await serveCommand(flagsByName(command));
+  });
+
+  const online = (command: Command) =>
+    command
+      .option('--data <directory>', 'data directory of the running server (default ./holdfast-data)')
+      .option('--json', 'print JSON');
+
+  online(program.command('status'))
+    .description('nodes, objects, stripes, healing, capacity, and what this grid survives')
+    .option('--watch', 'refresh every second until interrupted')
+    .action(async (options) => {
+      const { statusCommand } = await import('./commands/status.ts');
+      process.exitCode = await statusCommand(options);
+    });
+
+  online(program.command('scrub'))
+    .description('verify every fragment now and rebuild what is wrong')
+    .option('--dry-run', 'report only, repair nothing')
+    .action(async (options) => {
+      const { scrubCommand } = await import('./commands/scrub.ts');
+      process.exitCode = await scrubCommand(options);
+    });
+
+  const nodes = program.command('nodes').description('list, stop, start and replace nodes');
+  online(nodes.command('list'))
+    .description('the nodes of the grid')
+    .action(async (options) => {
+      const { nodesListCommand } = await import('./commands/nodes.ts');
+      process.exitCode = await nodesListCommand(options);
+    });
+  for (const verb of ['stop', 'start'] as const) {
+    online(nodes.command(`${verb} <id>`))
+      .description(verb === 'stop' ? 'close a node; its data stays where it is' : 'open a stopped node again')
+      .action(async (id: string, options) => {
+        const { nodesSwitchCommand } = await import('./commands/nodes.ts');
+        process.exitCode = await nodesSwitchCommand(verb, nodeId(id), options);
+      });
+  }
+  online(nodes.command('replace <id>'))
+    .description("declare a node's data lost and rebuild it on a new, empty node")
+    .option('--path <directory>', 'folder of the new node (default: the old one, when it is empty or gone)')
+    .action(async (id: string, options) => {
+      const { nodesReplaceCommand } = await import('./commands/nodes.ts');
+      process.exitCode = await nodesReplaceCommand(nodeId(id), options);
+    });
+  return program;
+}
+
+/** Given flags by their name on the command line (`s3-domain`), as src/config expects them. */
+function flagsByName(command: Command): Record<string, unknown> {
+  const flags: Record<string, unknown> = {};
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    if (value !== undefined && option.long) flags[option.long.slice(2)] = value;
+  }
+  return flags;
+}
+
+async function main(): Promise<void> {
+  try {
+    await build().parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    } else if (error instanceof HoldfastError) {
+      process.stderr.write(`holdfast: ${error.message}\n`);
+      process.exitCode = error.code === 'ConfigInvalid' ? exitCodes.usage : exitCodes.failed;
+    } else {
+      process.stderr.write(`holdfast: ${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exitCode = exitCodes.failed;
+    }
+  }
+}
+
+await main();
