@@ -83,6 +83,10 @@ const table = {
   InvalidStorageClass: { httpStatus: 400, message: 'The storage class you specified is not valid.' },
   InvalidTag: { httpStatus: 400, message: 'The tag provided was not a valid tag.' },
   InvalidURI: { httpStatus: 400, message: "Couldn't parse the specified URI." },
+  InvalidToken: {
+    httpStatus: 400,
+    message: 'The provided token is malformed or otherwise not valid.',
+  },
   KeyTooLongError: { httpStatus: 400, message: 'Your key is too long.' },
   MalformedACLError: { httpStatus: 400, message: 'The ACL you provided was not well-formed.' },
   MalformedXML: {
