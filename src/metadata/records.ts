@@ -161,6 +161,8 @@ export interface StripeRecord extends RecordBase {
   /** Bit i (byte i >> 3, bit i & 7) is set while fragment i is known to be good. */
   readonly good: Buffer;
   readonly createdMs: number;
+  /** Since when a fragment has been known to be bad; present exactly while the stripe is in the repair queue. */
+  readonly damagedMs?: number;
 }
 
 export interface TombRecord extends RecordBase {

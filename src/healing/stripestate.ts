@@ -1,0 +1,70 @@
+/**
+ * Pure questions about a stripe record: which fragments are known to be good, how many may still be lost, and where the stripe
+ * stands in the repair queue. The queue is an index over these records, so it follows from them and nothing else.
+ */
+
+import type { CommitOperation } from '../commitlog/commit.ts';
+import { keys } from '../metadata/keys.ts';
+import { encodeRecord, type QueueRecord, RECORD_FORMAT, type StripeRecord } from '../metadata/records.ts';
+
+export function isGood(record: StripeRecord, index: number): boolean {
+  return ((record.good[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+}
+
+export function goodCount(record: StripeRecord): number {
+  let count = 0;
+  for (let i = 0; i < record.k + record.m; i++) if (isGood(record, i)) count += 1;
+  return count;
+}
+
+/** Fragments that may still be lost; negative when fewer than k are good. */
+export function spareFragments(record: StripeRecord): number {
+  return goodCount(record) - record.k;
+}
+
+export function badIndices(record: StripeRecord): number[] {
+  return record.nodes.map((_, index) => index).filter((index) => !isGood(record, index));
+}
+
+/** The record with some fragments' bits changed and `damagedMs` kept in step. */
+export function withGood(
+  record: StripeRecord,
+  changes: ReadonlyMap<number, boolean>,
+  nowMs: number,
+): StripeRecord {
+  const good = Buffer.from(record.good);
+  for (const [index, value] of changes) {
+    const bit = 1 << (index & 7);
+    good[index >> 3] = value ? (good[index >> 3] ?? 0) | bit : (good[index >> 3] ?? 0) & ~bit;
+  }
+  const { damagedMs, ...rest } = { ...record, good };
+  const complete = goodCount(rest) === record.k + record.m;
+  return complete ? rest : { ...rest, damagedMs: damagedMs ?? nowMs };
+}
+
+/** Where the stripe stands in the queue; undefined when it is complete. */
+export function queueKey(stripeId: Uint8Array, record: StripeRecord): Buffer | undefined {
+  if (record.damagedMs === undefined) return undefined;
+  return keys.queue(Math.max(0, spareFragments(record)), record.damagedMs, stripeId);
+}
+
+/** The operations that replace a stripe's record and keep the queue in step with it. */
+export function replaceStripe(
+  stripeId: Uint8Array,
+  before: StripeRecord,
+  after: StripeRecord,
+  reason: string,
+): CommitOperation[] {
+  const operations: CommitOperation[] = [
+    { type: 'put', key: keys.stripe(stripeId), value: encodeRecord(after) },
+  ];
+  const from = queueKey(stripeId, before);
+  const to = queueKey(stripeId, after);
+  const moved = from === undefined || to === undefined || !from.equals(to);
+  if (from !== undefined && moved) operations.push({ type: 'del', key: from });
+  if (to !== undefined && moved) {
+    const entry: QueueRecord = { v: RECORD_FORMAT, reason };
+    operations.push({ type: 'put', key: to, value: encodeRecord(entry) });
+  }
+  return operations;
+}
