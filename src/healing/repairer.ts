@@ -114,7 +114,7 @@ export class Repairer {
     this.#busy.set(id, (this.#busy.get(id) ?? 0) + 1);
     try {
       const rebuilt = await this.#surgery.rebuild(stripeId, record, bad);
-      const changes = new Map(rebuilt.placements.map(({ index }) => [index, true] as const));
+      const changes = new Map<number, boolean>(rebuilt.placements.map(({ index }) => [index, true] as const));
       for (const index of rebuilt.foundBad) changes.set(index, false);
       const nodes = [...record.nodes];
       for (const { index, node } of rebuilt.placements) nodes[index] = node;
