@@ -1,0 +1,79 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { type RunningServer, temporaryDirectory, waitUntil } from '../harness/server.ts';
+import { client, clientMatrix, has, makeTree, missing, treeHashes } from './matrix.ts';
+
+function environment(server: RunningServer): Record<string, string> {
+  return {
+    RCLONE_CONFIG: '/dev/null',
+    RCLONE_CONFIG_HOLDFAST_TYPE: 's3',
+    RCLONE_CONFIG_HOLDFAST_PROVIDER: 'Other',
+    RCLONE_CONFIG_HOLDFAST_ENDPOINT: server.endpoint,
+    RCLONE_CONFIG_HOLDFAST_ACCESS_KEY_ID: server.accessKeyId,
+    RCLONE_CONFIG_HOLDFAST_SECRET_ACCESS_KEY: server.secretAccessKey,
+    RCLONE_CONFIG_HOLDFAST_FORCE_PATH_STYLE: 'true',
+  };
+}
+
+const noFuse = missing({ '/dev/fuse': existsSync('/dev/fuse'), fusermount3: has('fusermount3', ['-V']) });
+
+clientMatrix('rclone', { rclone: has('rclone', ['version']) }, ({ server, halfWay }) => {
+  const rclone = (...args: string[]) => client('rclone', args, environment(server()));
+
+  test('sync, check --download, sync back, delete', async () => {
+    const tree = makeTree();
+    const back = temporaryDirectory();
+    await rclone('sync', tree, 'holdfast:rclone/tree');
+    await halfWay();
+    await rclone('check', '--download', tree, 'holdfast:rclone/tree');
+    await rclone('check', tree, 'holdfast:rclone/tree');
+    await rclone('sync', 'holdfast:rclone/tree', back);
+    expect(treeHashes(back)).toEqual(treeHashes(tree));
+    writeFileSync(join(tree, 'plain', 'new'), 'new');
+    await rclone('sync', tree, 'holdfast:rclone/tree');
+    expect((await rclone('lsf', 'holdfast:rclone/tree/plain')).stdout).toContain('new');
+    await rclone('moveto', 'holdfast:rclone/tree/plain/new', 'holdfast:rclone/moved');
+    expect((await rclone('cat', 'holdfast:rclone/moved')).stdout).toBe('new');
+    await rclone('purge', 'holdfast:rclone');
+  });
+
+  test.skipIf(noFuse !== undefined)('mount with real file operations', async () => {
+    const point = temporaryDirectory();
+    await rclone('mkdir', 'holdfast:mounted');
+    const mount = spawn(
+      'rclone',
+      ['mount', 'holdfast:mounted', point, '--vfs-cache-mode', 'writes', '--vfs-write-back', '0s'],
+      {
+        env: { ...process.env, ...environment(server()) },
+        stdio: 'ignore',
+      },
+    );
+    try {
+      await waitUntil(() => spawnSync('mountpoint', ['-q', point]).status === 0, 20_000);
+      mkdirSync(join(point, 'folder'));
+      writeFileSync(join(point, 'folder', 'a.txt'), 'first');
+      appendFileSync(join(point, 'folder', 'a.txt'), ' and second');
+      renameSync(join(point, 'folder', 'a.txt'), join(point, 'folder', 'b.txt'));
+      expect(readFileSync(join(point, 'folder', 'b.txt'), 'utf8')).toBe('first and second');
+      await waitUntil(async () => {
+        const listed = await rclone('lsf', '-R', 'holdfast:mounted');
+        return listed.stdout.includes('folder/b.txt') && !listed.stdout.includes('folder/a.txt');
+      }, 30_000);
+      expect((await rclone('cat', 'holdfast:mounted/folder/b.txt')).stdout).toBe('first and second');
+      rmSync(join(point, 'folder', 'b.txt'));
+    } finally {
+      spawnSync('fusermount3', ['-u', '-z', point]);
+      mount.kill();
+    }
+  });
+});
