@@ -158,6 +158,35 @@ const table = {
     httpStatus: 400,
     message: "The provided 'x-amz-content-sha256' header does not match what was computed.",
   },
+  /** What AWS answers for settings that a bucket was never given. */
+  NoSuchBucketPolicy: { httpStatus: 404, message: 'The bucket policy does not exist' },
+  NoSuchCORSConfiguration: { httpStatus: 404, message: 'The CORS configuration does not exist' },
+  NoSuchConfiguration: { httpStatus: 404, message: 'The specified configuration does not exist.' },
+  NoSuchLifecycleConfiguration: { httpStatus: 404, message: 'The lifecycle configuration does not exist' },
+  NoSuchPublicAccessBlockConfiguration: {
+    httpStatus: 404,
+    message: 'The public access block configuration was not found',
+  },
+  NoSuchWebsiteConfiguration: {
+    httpStatus: 404,
+    message: 'The specified bucket does not have a website configuration',
+  },
+  ObjectLockConfigurationNotFoundError: {
+    httpStatus: 404,
+    message: 'Object Lock configuration does not exist for this bucket',
+  },
+  ReplicationConfigurationNotFoundError: {
+    httpStatus: 404,
+    message: 'The replication configuration was not found',
+  },
+  ServerSideEncryptionConfigurationNotFoundError: {
+    httpStatus: 404,
+    message: 'The server side encryption configuration was not found',
+  },
+  InvalidRedirectLocation: {
+    httpStatus: 400,
+    message: "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+  },
   /** MinIO's and Ceph's code for a store that is full; AWS has none. RFC 4918 section 11.5. */
   InsufficientStorage: { httpStatus: 507, message: 'The storage nodes have no space left for this write.' },
 

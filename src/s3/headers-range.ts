@@ -1,0 +1,43 @@
+/**
+ * Byte ranges. S3 serves one range; a Range header that is malformed, of another unit or of several ranges is ignored and
+ * the whole object sent, as RFC 9110 section 14.2 allows and AWS does. Whether a range can be satisfied is decided by
+ * `objects`, which knows the length.
+ */
+import type { ObjectHead, RangeRequest } from '../objects/types.ts';
+import { invalidArgument } from './headers-values.ts';
+
+/** The one range of a Range header, or undefined when the whole object is to be sent. */
+export function parseRange(value: string | undefined): RangeRequest | undefined {
+  const match = value === undefined ? null : /^\s*bytes\s*=\s*(\d{0,15})\s*-\s*(\d{0,15})\s*$/i.exec(value);
+  if (!match) return undefined;
+  const [, first = '', last = ''] = match;
+  if (first === '') return last === '' ? undefined : { suffixBytes: Number(last) };
+  if (last === '') return { firstByte: Number(first) };
+  return Number(first) <= Number(last) ? { firstByte: Number(first), lastByte: Number(last) } : undefined;
+}
+
+/**
+ * `x-amz-copy-source-range`, which is stricter: exactly `bytes=first-last`.
+ * @throws InvalidArgument
+ */
+export function parseCopyRange(value: string | undefined): RangeRequest | undefined {
+  if (value === undefined) return undefined;
+  const match = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(value.trim());
+  const firstByte = Number(match?.[1]);
+  const lastByte = Number(match?.[2]);
+  if (!match || firstByte > lastByte) {
+    throw invalidArgument(
+      'x-amz-copy-source-range',
+      value,
+      'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+    );
+  }
+  return { firstByte, lastByte };
+}
+
+/** `bytes 0-9/100`; undefined for a whole object and for an empty answer, which has no valid form. */
+export function contentRange(head: ObjectHead): string | undefined {
+  const { firstByte, lengthBytes, partial } = head.range;
+  if (!partial || lengthBytes === 0) return undefined;
+  return `bytes ${firstByte}-${firstByte + lengthBytes - 1}/${head.info.sizeBytes}`;
+}
