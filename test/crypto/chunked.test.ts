@@ -186,7 +186,10 @@ test('runs sealed and opened separately, in shared memory, give the same stream'
   const shared = (lengthBytes: number) => new Uint8Array(new SharedArrayBuffer(lengthBytes));
   const plaintext = shared(5 * CHUNK_PLAINTEXT_BYTES);
   plaintext.set(randomBytes(plaintext.length));
-  const { header, keys } = newStreamHeader(systemRandom, key, context);
+  const { header, keys: own } = newStreamHeader(systemRandom, key, context);
+  const keys = { aeadKey: shared(32), baseNonce: shared(12) };
+  keys.aeadKey.set(own.aeadKey);
+  keys.baseNonce.set(own.baseNonce);
   const sealed = shared(sealedLength(plaintext.length));
   const cut = 2 * CHUNK_PLAINTEXT_BYTES;
   const written = sealRun(keys, 0, plaintext.subarray(0, cut), false, sealed);
