@@ -246,6 +246,10 @@ const table = {
   DataDirectoryInvalid: { httpStatus: 500, message: 'The data directory cannot be used.' },
   DataDirectoryBusy: { httpStatus: 500, message: 'The data directory is in use by another process.' },
   FormatTooNew: { httpStatus: 500, message: 'The data was written by a newer version of Holdfast.' },
+  PlatformUnsupported: {
+    httpStatus: 500,
+    message: 'This Node.js cannot do the cryptography that Holdfast needs.',
+  },
   PortInUse: { httpStatus: 500, message: 'The address is already in use.' },
 } as const satisfies Record<string, ErrorEntry>;
 
