@@ -6,6 +6,7 @@
  * noted, then the records are read. A fragment of a stripe that is in none of these three was never acknowledged.
  */
 import { mapKey } from '../base/bytes.ts';
+import { positionKinds } from '../crypto/locator.ts';
 import type { GridNode } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
@@ -16,8 +17,6 @@ import { isGood } from './stripestate.ts';
 /** About 150 bytes each in memory. */
 const ENTRIES_PER_PASS_MAX = 250_000;
 const RECORDS_PER_PAGE = 1000;
-/** Position kind of data stripes (design/commits.md, "Names"); other kinds are not this inventory's business. */
-const DATA_KIND = 0;
 
 export interface FoundFragment {
   readonly stripeId: Buffer;
@@ -102,7 +101,8 @@ async function listNode(
     for (const entry of page) {
       if (part.pass === 0) count(entry, findings);
       const fragment = entry.fragment;
-      if (fragment === undefined || fragment.kind !== DATA_KIND || fragment.logId !== sources.logId) continue;
+      if (fragment === undefined || fragment.kind !== positionKinds.data || fragment.logId !== sources.logId)
+        continue;
       if (!inPart(fragment.stripeId, part)) continue;
       const { stripeId, index, term } = fragment;
       const found = { stripeId, index, name: entry.name, term };
