@@ -1,0 +1,40 @@
+/**
+ * A whole request body in memory, for XML documents: bounded, and verified like any other body before it is parsed.
+ */
+import { HoldfastError } from '../base/errors.ts';
+import type { BodyDigests, DigestAlgorithm } from '../coding/digests.ts';
+import type { BodyClaims } from './checksums.ts';
+import type { RequestBody } from './incomingbody.ts';
+
+/** Digests of a small buffer; MD5 and what `algorithms` names. */
+export type DocumentDigest = (
+  document: Buffer,
+  algorithms: readonly DigestAlgorithm[],
+) => BodyDigests | Promise<BodyDigests>;
+
+/** @throws MaxMessageLengthExceeded, and what RequestBody throws */
+export async function readDocument(
+  body: RequestBody,
+  claims: BodyClaims,
+  bytesMax: number,
+  digest: DocumentDigest,
+): Promise<Buffer> {
+  if ((body.lengthBytes ?? 0) > bytesMax) throw tooLong(bytesMax);
+  const pieces: Uint8Array[] = [];
+  let lengthBytes = 0;
+  for await (const piece of body) {
+    lengthBytes += piece.length;
+    if (lengthBytes > bytesMax) throw tooLong(bytesMax);
+    pieces.push(piece);
+  }
+  const document = Buffer.concat(pieces, lengthBytes);
+  if (claims.contentMd5 || claims.algorithms.length > 0)
+    body.verify(await digest(document, claims.algorithms));
+  return document;
+}
+
+function tooLong(bytesMax: number): HoldfastError {
+  return new HoldfastError('MaxMessageLengthExceeded', {
+    fields: { MaxMessageLengthBytes: String(bytesMax) },
+  });
+}
