@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { systemRandom } from '../../src/base/random.ts';
@@ -23,6 +22,7 @@ import {
   sealRun,
 } from '../../src/crypto/chunked.ts';
 import { open, seal, sealedMessageLength } from '../../src/crypto/seal.ts';
+import { authenticationFailure as failure, hex, readVectors } from './support.ts';
 
 interface WycheproofTest {
   tcId: number;
@@ -50,15 +50,9 @@ interface OracleVector {
   lastTag: string;
 }
 
-function vectors<T>(name: string): T {
-  return JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8')) as T;
-}
+const { tests: wycheproof } = readVectors<{ tests: WycheproofTest[] }>('cobblestone256-wycheproof.json');
+const { vectors: oracle } = readVectors<{ vectors: OracleVector[] }>('cobblestone256-pyca.json');
 
-const { tests: wycheproof } = vectors<{ tests: WycheproofTest[] }>('cobblestone256-wycheproof.json');
-const { vectors: oracle } = vectors<{ vectors: OracleVector[] }>('cobblestone256-pyca.json');
-
-const failure = expect.objectContaining({ code: 'AuthenticationFailed' });
-const hex = (text: string) => Buffer.from(text, 'hex');
 /** The same salt again, to compare whole ciphertexts. */
 const saltOf = (ciphertext: Buffer) => ({ bytes: () => Buffer.from(ciphertext.subarray(0, SALT_BYTES)) });
 
