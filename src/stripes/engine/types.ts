@@ -1,0 +1,127 @@
+/**
+ * What the stripe layer asks of the processor: one call per stripe, on memory that both sides share. `inline.ts` does the
+ * work on the calling thread (tests, simulator), `workers.ts` on worker threads; both call kernels.ts. A native engine can
+ * take their place: nothing here says where or how the bytes are computed.
+ *
+ * Whoever passes memory leaves it alone until the promise settles, also when it aborts: a job that has started runs to
+ * its end. `signal` takes back a job that has not.
+ */
+
+import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
+import type { StripeShape } from '../shape.ts';
+import type { BodyDigester, PayloadRange, Profile, SealRun, StripeBuffer } from '../types.ts';
+
+/** Memory of one stripe being written. The k + m fragments of F bytes lie side by side from the start of `fragments`. */
+export interface WriteBuffer extends StripeBuffer {
+  /** Room for the largest payload at the profile's k, also coded with fewer data fragments. */
+  readonly fragments: Uint8Array;
+}
+
+/** Memory of one window of a read: `openChunksMax` chunks. */
+export interface ReadBuffer {
+  readonly ciphertext: Uint8Array;
+  readonly plaintext: Uint8Array;
+  release(): void;
+}
+
+/** Memory for rebuilding: room for all fragments of a stripe, or for the columns of them that a degraded read needs. */
+export interface RepairBuffer {
+  readonly fragments: Uint8Array;
+  release(): void;
+}
+
+/** How many buffers there are of each kind. They are made when first needed and kept. */
+export interface BufferCounts {
+  /** Stripes being written; about 10.3 MiB each at 4 + 2. */
+  readonly write: number;
+  /** Windows being read; 2 MiB each. */
+  readonly read: number;
+  /** Reads that have to decode, and healing, each with its own so that neither holds up the other; 6.2 MiB each at 4 + 2. */
+  readonly rescue: number;
+  readonly repair: number;
+}
+
+export interface EncodedStripe extends StripeShape {
+  /** BLAKE3 of each of the k + m fragments. */
+  readonly roots: readonly Buffer[];
+}
+
+export interface SealedStripe extends EncodedStripe {
+  /** Sealed bytes of all runs, before padding. */
+  readonly payloadLengthBytes: number;
+  /** Where each run's sealed bytes lie in the payload. */
+  readonly ranges: readonly PayloadRange[];
+}
+
+/** Consecutive chunks of one stream. */
+export interface OpenRequest {
+  /** Exactly the sealed chunks; in shared memory. */
+  readonly ciphertext: Uint8Array;
+  /** Receives the plaintext from its start; in shared memory. */
+  readonly plaintext: Uint8Array;
+  readonly aeadKey: Uint8Array;
+  readonly baseNonce: Uint8Array;
+  readonly firstChunkIndex: number;
+  /** Whether the last of these chunks ends the stream. */
+  readonly final: boolean;
+}
+
+export interface StripeEngine {
+  /** Each waits in turn for a buffer of its pool, and rejects with `signal.reason` when aborted. */
+  acquireWrite(signal?: AbortSignal): Promise<WriteBuffer>;
+  acquireRead(signal?: AbortSignal): Promise<ReadBuffer>;
+  acquireRescue(signal?: AbortSignal): Promise<RepairBuffer>;
+  acquireRepair(signal?: AbortSignal): Promise<RepairBuffer>;
+
+  /**
+   * Encrypts the runs one behind the other into the payload, pads, encodes and hashes.
+   * @throws InvalidArgument when the sealed runs exceed the buffer (shape.ts, `payloadBytesMax`)
+   */
+  seal(
+    buffer: WriteBuffer,
+    runs: readonly SealRun[],
+    profile: Profile,
+    signal?: AbortSignal,
+  ): Promise<SealedStripe>;
+
+  /**
+   * Encodes a payload that lies at the start of `fragments` (shared memory): to write it again narrower, or at full width.
+   * Everything behind the payload is overwritten.
+   */
+  encode(
+    fragments: Uint8Array,
+    payloadLengthBytes: number,
+    profile: Profile,
+    signal?: AbortSignal,
+  ): Promise<EncodedStripe>;
+
+  /**
+   * Rebuilds fragments, or with a columnwise codec equal ranges of them. `present` has k + m entries, of which at least k are
+   * there; `wanted` maps an index to the view that receives it. All in shared memory. Resolves to the BLAKE3 of each wanted
+   * view, in the order of the map.
+   * @throws DataUnavailable when fewer than k are present
+   */
+  reconstruct(
+    profile: Profile,
+    present: readonly (Uint8Array | undefined)[],
+    wanted: ReadonlyMap<number, Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<readonly Buffer[]>;
+
+  /** BLAKE3 of each view. */
+  hash(views: readonly Uint8Array[], signal?: AbortSignal): Promise<readonly Buffer[]>;
+
+  /**
+   * Decrypts and authenticates; resolves to the plaintext's length.
+   * @throws AuthenticationFailed naming the first bad chunk
+   */
+  openChunks(request: OpenRequest, signal?: AbortSignal): Promise<number>;
+
+  /** MD5 always, and what `algorithms` names. Views in shared memory are not copied, others once. */
+  createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester;
+  /** For small bodies that are in memory whole. */
+  digestNow(algorithms: readonly DigestAlgorithm[], bytes: Uint8Array): BodyDigests;
+
+  /** Refuses what is waiting with ShuttingDown, and resolves when what has started is done. */
+  close(): Promise<void>;
+}
