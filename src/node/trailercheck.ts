@@ -1,0 +1,85 @@
+/**
+ * What a node can check of a fragment without keys: `bytes ‖ trailer` (80 bytes; design/commits.md, "Names"), of which the
+ * format, the length and the BLAKE3 root matter here. The MAC is for who holds the repair keys.
+ */
+import { createBLAKE3 } from 'hash-wasm';
+import { Gate } from '../base/limits.ts';
+import { BLAKE3_BYTES, blake3 } from '../coding/blake3.ts';
+import { FRAGMENT_TRAILER_BYTES } from './fragmentstore.ts';
+
+const TRAILER_FORMAT = 1;
+const FRAGMENT_LENGTH_AT = 8;
+const ROOT_AT = 16;
+/** At most this much is hashed in one turn of the event loop, about 0.4 ms. */
+export const HASH_SLICE_BYTES = 256 * 1024;
+
+/** Whether the last 80 bytes of a stored value of `storedLengthBytes` are a trailer that belongs to that length. */
+export function trailerFits(trailer: Uint8Array, storedLengthBytes: number): boolean {
+  if (trailer.length !== FRAGMENT_TRAILER_BYTES || trailer[0] !== TRAILER_FORMAT) return false;
+  const view = new DataView(trailer.buffer, trailer.byteOffset, trailer.byteLength);
+  return view.getUint32(FRAGMENT_LENGTH_AT) === storedLengthBytes - FRAGMENT_TRAILER_BYTES;
+}
+
+function rootOf(trailer: Uint8Array): Uint8Array {
+  return trailer.subarray(ROOT_AT, ROOT_AT + BLAKE3_BYTES);
+}
+
+/** The last 80 bytes of the concatenated pieces; shorter when there are fewer. */
+export function trailerOfPieces(pieces: readonly Uint8Array[]): Uint8Array {
+  const last = pieces.at(-1);
+  if (last && last.length >= FRAGMENT_TRAILER_BYTES)
+    return last.subarray(last.length - FRAGMENT_TRAILER_BYTES);
+  const joined = Buffer.concat(pieces);
+  return joined.subarray(Math.max(0, joined.length - FRAGMENT_TRAILER_BYTES));
+}
+
+/** Checks a stored fragment that is in memory, in one turn. */
+export function storedFragmentIsIntact(stored: Uint8Array): boolean {
+  const bytesLength = stored.length - FRAGMENT_TRAILER_BYTES;
+  if (bytesLength < 0) return false;
+  const trailer = stored.subarray(bytesLength);
+  return (
+    trailerFits(trailer, stored.length) && blake3(stored.subarray(0, bytesLength)).equals(rootOf(trailer))
+  );
+}
+
+/** Reads `target.length` bytes from `offsetBytes` of a stored fragment; false when they are not all there. */
+export type ReadStored = (target: Buffer, offsetBytes: number) => Promise<boolean>;
+
+/** Checks stored fragments where they lie, one after the other, a slice per turn of the event loop. */
+export class FragmentVerifier {
+  readonly #hasher: Awaited<ReturnType<typeof createBLAKE3>>;
+  readonly #slice = Buffer.allocUnsafeSlow(HASH_SLICE_BYTES);
+  readonly #turn = new Gate('fragment verification', 1);
+
+  private constructor(hasher: Awaited<ReturnType<typeof createBLAKE3>>) {
+    this.#hasher = hasher;
+  }
+
+  static async create(): Promise<FragmentVerifier> {
+    return new FragmentVerifier(await createBLAKE3());
+  }
+
+  async isIntact(storedLengthBytes: number, read: ReadStored): Promise<boolean> {
+    await this.#turn.acquire();
+    try {
+      return await this.#check(storedLengthBytes, read);
+    } finally {
+      this.#turn.release();
+    }
+  }
+
+  async #check(storedLengthBytes: number, read: ReadStored): Promise<boolean> {
+    const bytesLength = storedLengthBytes - FRAGMENT_TRAILER_BYTES;
+    const trailer = Buffer.alloc(FRAGMENT_TRAILER_BYTES);
+    if (bytesLength < 0 || !(await read(trailer, bytesLength))) return false;
+    if (!trailerFits(trailer, storedLengthBytes)) return false;
+    this.#hasher.init();
+    for (let at = 0; at < bytesLength; at += HASH_SLICE_BYTES) {
+      const slice = this.#slice.subarray(0, Math.min(HASH_SLICE_BYTES, bytesLength - at));
+      if (!(await read(slice, at))) return false;
+      this.#hasher.update(slice);
+    }
+    return Buffer.from(this.#hasher.digest('binary')).equals(rootOf(trailer));
+  }
+}
