@@ -36,10 +36,5 @@ const builder = new XMLBuilder({
 
 /** A document with S3's namespace on its root. */
 export function buildXml(rootName: string, content: XmlObject): string {
-  return XML_DECLARATION + buildElement(rootName, content);
-}
-
-/** The same without declaration: for answers that begin with white space (`OperationResponse.deferred`). */
-export function buildElement(rootName: string, content: XmlObject): string {
-  return builder.build({ [rootName]: { '@_xmlns': S3_NAMESPACE, ...content } });
+  return XML_DECLARATION + builder.build({ [rootName]: { '@_xmlns': S3_NAMESPACE, ...content } });
 }

@@ -57,6 +57,8 @@ const parser = new XMLParser({
 export function parseXml(bytes: Uint8Array, rootName: string, tagsMax: number): XmlElement {
   if (countTags(bytes) > tagsMax) malformed(`more than ${tagsMax} tags`);
   const text = decodeUtf8(bytes);
+  // The validator misses text after a root that closes itself.
+  if (!text.trimEnd().endsWith('>')) malformed('a document ends with a tag');
   let nodes: readonly OrderedNode[];
   try {
     nodes = parser.parse(text, true) as readonly OrderedNode[];

@@ -129,7 +129,12 @@ export class MemoryObjects implements objects.ObjectService {
     };
   }
 
-  async objectParts(bucket: string, key: string, after: number, maxParts: number): Promise<objects.PartsPage> {
+  async objectParts(
+    bucket: string,
+    key: string,
+    after: number,
+    maxParts: number,
+  ): Promise<objects.PartsPage> {
     return pageOf(this.#object(bucket, key).parts, after, maxParts);
   }
 
@@ -193,9 +198,16 @@ export class MemoryObjects implements objects.ObjectService {
     const digest = md5(Buffer.concat(parts.map((part) => Buffer.from(part.info.etag, 'hex'))));
     const etag = `${digest.toString('hex')}-${parts.length}`;
     const { checksumAlgorithm: algorithm, checksumType: type } = upload.request;
-    const checksum =
-      algorithm && type ? { algorithm, type, value: `AAAAAA==-${parts.length}` } : undefined;
-    this.#store(bucket, request.key, upload.request, bytes, etag, checksum, parts.map((part) => part.info));
+    const checksum = algorithm && type ? { algorithm, type, value: `AAAAAA==-${parts.length}` } : undefined;
+    this.#store(
+      bucket,
+      request.key,
+      upload.request,
+      bytes,
+      etag,
+      checksum,
+      parts.map((part) => part.info),
+    );
     bucket.uploads.delete(request.uploadId);
     return { etag, checksum, sizeBytes: bytes.length };
   }

@@ -11,73 +11,75 @@ import { buildXml, type XmlObject } from '../xml-build.ts';
 import { absent, xmlText } from './support/responses.ts';
 
 interface Configuration {
-  /** `Get…`, `Put…` and `Delete…` stand before it. */
+  /** `Get…` and `Put…` stand before it. */
   readonly name: string;
   readonly selector: string;
   /** The error of an unconfigured bucket, or the root and content of its document. */
   readonly get: ErrorCode | readonly [rootName: string, content: XmlObject];
-  readonly hasDelete: boolean;
+  /** Name of the operation that deletes it, where there is one. */
+  readonly deleteName?: string;
 }
 
 const configurations: readonly Configuration[] = [
-  { name: 'BucketPolicy', selector: 'policy', get: 'NoSuchBucketPolicy', hasDelete: true },
-  { name: 'BucketCors', selector: 'cors', get: 'NoSuchCORSConfiguration', hasDelete: true },
+  { name: 'BucketPolicy', selector: 'policy', get: 'NoSuchBucketPolicy', deleteName: 'DeleteBucketPolicy' },
+  { name: 'BucketCors', selector: 'cors', get: 'NoSuchCORSConfiguration', deleteName: 'DeleteBucketCors' },
   {
     name: 'BucketLifecycleConfiguration',
     selector: 'lifecycle',
     get: 'NoSuchLifecycleConfiguration',
-    hasDelete: true,
+    deleteName: 'DeleteBucketLifecycle',
   },
-  { name: 'BucketTagging', selector: 'tagging', get: 'NoSuchTagSet', hasDelete: true },
+  { name: 'BucketTagging', selector: 'tagging', get: 'NoSuchTagSet', deleteName: 'DeleteBucketTagging' },
   {
     name: 'BucketEncryption',
     selector: 'encryption',
     get: 'ServerSideEncryptionConfigurationNotFoundError',
-    hasDelete: true,
+    deleteName: 'DeleteBucketEncryption',
   },
   {
     name: 'ObjectLockConfiguration',
     selector: 'object-lock',
     get: 'ObjectLockConfigurationNotFoundError',
-    hasDelete: false,
   },
-  { name: 'BucketWebsite', selector: 'website', get: 'NoSuchWebsiteConfiguration', hasDelete: true },
+  {
+    name: 'BucketWebsite',
+    selector: 'website',
+    get: 'NoSuchWebsiteConfiguration',
+    deleteName: 'DeleteBucketWebsite',
+  },
   {
     name: 'BucketReplication',
     selector: 'replication',
     get: 'ReplicationConfigurationNotFoundError',
-    hasDelete: true,
+    deleteName: 'DeleteBucketReplication',
   },
   {
     name: 'PublicAccessBlock',
     selector: 'publicAccessBlock',
     get: 'NoSuchPublicAccessBlockConfiguration',
-    hasDelete: true,
+    deleteName: 'DeletePublicAccessBlock',
   },
   {
     name: 'BucketOwnershipControls',
     selector: 'ownershipControls',
     get: ['OwnershipControls', { Rule: { ObjectOwnership: 'BucketOwnerEnforced' } }],
-    hasDelete: true,
+    deleteName: 'DeleteBucketOwnershipControls',
   },
   {
     name: 'BucketRequestPayment',
     selector: 'requestPayment',
     get: ['RequestPaymentConfiguration', { Payer: 'BucketOwner' }],
-    hasDelete: false,
   },
-  { name: 'BucketLogging', selector: 'logging', get: ['BucketLoggingStatus', {}], hasDelete: false },
+  { name: 'BucketLogging', selector: 'logging', get: ['BucketLoggingStatus', {}] },
   {
     name: 'BucketNotificationConfiguration',
     selector: 'notification',
     get: ['NotificationConfiguration', {}],
-    hasDelete: false,
   },
   {
     name: 'BucketAccelerateConfiguration',
     selector: 'accelerate',
     get: ['AccelerateConfiguration', {}],
-    hasDelete: false,
   },
 ];
 
@@ -99,7 +101,7 @@ export const bucketConfigurations: readonly Operation[] = [
   }),
 ];
 
-function configurationRows({ name, selector, get, hasDelete }: Configuration): Operation[] {
+function configurationRows({ name, selector, get, deleteName }: Configuration): Operation[] {
   const selectors = { [selector]: true } as const;
   const rows = [
     read(`Get${name}`, selector, ({ bucket }) => {
@@ -108,7 +110,7 @@ function configurationRows({ name, selector, get, hasDelete }: Configuration): O
     }),
     absent(`Put${name}`, 'PUT', 'bucket', selectors),
   ];
-  if (hasDelete) rows.push(absent(`Delete${name}`, 'DELETE', 'bucket', selectors));
+  if (deleteName) rows.push(absent(deleteName, 'DELETE', 'bucket', selectors));
   return rows;
 }
 

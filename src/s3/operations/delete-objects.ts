@@ -2,8 +2,9 @@
  * docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
  * Each key succeeds or fails by itself. Deletes run side by side, so that one group commit takes many of them.
  */
-import { errorTable, HoldfastError } from '../../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { KIB, MIB } from '../../base/units.ts';
+import { type S3Error, toS3Error } from '../errordocument.ts';
 import { BODY_CHECKSUM_HEADERS, bodyChecksumAlgorithm } from '../headers-checksums.ts';
 import { checkVersionId } from '../headers-copy-source.ts';
 import { notImplemented, unquoteEtag } from '../headers-values.ts';
@@ -69,7 +70,7 @@ function readTarget(element: XmlElement): Target {
 
 interface Outcome {
   readonly target: Target;
-  readonly error: HoldfastError | undefined;
+  readonly error: S3Error | undefined;
 }
 
 async function deleteAll(context: OperationContext, targets: readonly Target[]): Promise<Outcome[]> {
@@ -86,7 +87,7 @@ async function deleteAll(context: OperationContext, targets: readonly Target[]):
   return outcomes;
 }
 
-async function deleteOne(context: OperationContext, target: Target): Promise<HoldfastError | undefined> {
+async function deleteOne(context: OperationContext, target: Target): Promise<S3Error | undefined> {
   try {
     checkVersionId(target.versionId);
     if (target.unsupported) throw notImplemented(`${target.unsupported} in DeleteObjects`);
@@ -94,9 +95,11 @@ async function deleteOne(context: OperationContext, target: Target): Promise<Hol
     await context.objects.deleteObject(context.bucket, target.key, conditions);
     return undefined;
   } catch (error) {
-    if (error instanceof HoldfastError) return error;
-    context.log.error({ err: error, requestId: context.requestId }, 'a delete failed unexpectedly');
-    return new HoldfastError('InternalError', { cause: error });
+    const shown = toS3Error(error);
+    if (shown.httpStatus >= 500) {
+      context.log.warn({ err: error, requestId: context.requestId }, 'a key could not be deleted');
+    }
+    return shown;
   }
 }
 
@@ -104,13 +107,6 @@ function deletedElement({ key, versionId }: Target): XmlObject {
   return { Key: key, VersionId: versionId };
 }
 
-function errorElement({ key, versionId }: Target, error: HoldfastError): XmlObject {
-  const code = error.entry.s3 ?? error.code;
-  const message = error.entry.s3 ? messageOf(error.entry.s3) : error.message;
-  return { Key: key, VersionId: versionId, Code: code, Message: message };
-}
-
-/** An internal error is shown as the AWS code that it maps to, without its own words. */
-function messageOf(code: string): string {
-  return Object.hasOwn(errorTable, code) ? errorTable[code as keyof typeof errorTable].message : code;
+function errorElement({ key, versionId }: Target, error: S3Error): XmlObject {
+  return { Key: key, VersionId: versionId, Code: error.code, Message: error.message };
 }

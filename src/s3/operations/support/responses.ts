@@ -2,7 +2,7 @@
 
 import { notImplemented } from '../../headers-values.ts';
 import type { Operation, OperationContext, OperationResponse, S3Identity } from '../../operation.ts';
-import { buildElement, buildXml, type XmlObject } from '../../xml-build.ts';
+import { buildXml, type XmlObject } from '../../xml-build.ts';
 
 const XML_TYPE = { 'content-type': 'application/xml' } as const;
 
@@ -18,10 +18,7 @@ export function xmlResponse(
   return xmlText(buildXml(rootName, content), headers);
 }
 
-/**
- * For work that may outlast a client's patience. The document carries no XML declaration, since white space may have been
- * sent before it. An error rejects; the server renders it.
- */
+/** For work that may outlast a client's patience. An error rejects; the server renders it, with its own status if it can. */
 export function deferredXml(
   rootName: string,
   content: Promise<XmlObject>,
@@ -30,7 +27,7 @@ export function deferredXml(
   return {
     status: 200,
     headers: { ...XML_TYPE, ...headers },
-    deferred: content.then((value) => buildElement(rootName, value)),
+    deferred: content.then((value) => buildXml(rootName, value)),
   };
 }
 
