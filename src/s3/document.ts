@@ -2,23 +2,12 @@
  * A whole request body in memory, for XML documents: bounded, and verified like any other body before it is parsed.
  */
 import { HoldfastError } from '../base/errors.ts';
-import type { BodyDigests, DigestAlgorithm } from '../coding/digests.ts';
+import { digestNow } from '../coding/digest.ts';
 import type { BodyClaims } from './checksums.ts';
 import type { RequestBody } from './incomingbody.ts';
 
-/** Digests of a small buffer; MD5 and what `algorithms` names. */
-export type DocumentDigest = (
-  document: Buffer,
-  algorithms: readonly DigestAlgorithm[],
-) => BodyDigests | Promise<BodyDigests>;
-
 /** @throws MaxMessageLengthExceeded, and what RequestBody throws */
-export async function readDocument(
-  body: RequestBody,
-  claims: BodyClaims,
-  bytesMax: number,
-  digest: DocumentDigest,
-): Promise<Buffer> {
+export async function readDocument(body: RequestBody, claims: BodyClaims, bytesMax: number): Promise<Buffer> {
   if ((body.lengthBytes ?? 0) > bytesMax) throw tooLong(bytesMax);
   const pieces: Uint8Array[] = [];
   let lengthBytes = 0;
@@ -28,8 +17,7 @@ export async function readDocument(
     pieces.push(piece);
   }
   const document = Buffer.concat(pieces, lengthBytes);
-  if (claims.contentMd5 || claims.algorithms.length > 0)
-    body.verify(await digest(document, claims.algorithms));
+  if (claims.contentMd5 || claims.algorithms.length > 0) body.verify(digestNow(claims.algorithms, document));
   return document;
 }
 

@@ -134,7 +134,7 @@ export class Exchange implements OperationContext {
   document(bytesMax: number): Promise<Buffer> {
     const ownChecksum = !checksumIsOfObject.has(this.operationName);
     const claims = readClaims(this.headers, this.#payload, ownChecksum);
-    return readDocument(this.#openBody(claims), claims, bytesMax, this.#parts.digest);
+    return readDocument(this.#openBody(claims), claims, bytesMax);
   }
 
   get #payload() {

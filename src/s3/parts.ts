@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { ObjectService } from '../objects/types.ts';
-import type { DocumentDigest } from './document.ts';
 import type { S3Limits } from './limits.ts';
 import type { OperationTable } from './operationtable.ts';
 import type { HostRules } from './routing.ts';
@@ -32,7 +31,6 @@ export interface ServerParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly digest: DocumentDigest;
   readonly ready: () => boolean | Promise<boolean>;
   readonly onRequest: ((record: RequestRecord) => void) | undefined;
   readonly tls: boolean;

@@ -18,7 +18,6 @@ import type { ObjectService } from '../objects/types.ts';
 import { admit } from './admission.ts';
 import { answerBroken } from './brokenrequest.ts';
 import { Deadlines } from './deadlines.ts';
-import type { DocumentDigest } from './document.ts';
 import { Exchange } from './exchange.ts';
 import { type HealthProbe, healthProbe } from './health.ts';
 import { defaultLimits, type S3Limits } from './limits.ts';
@@ -36,8 +35,6 @@ export interface S3ServerOptions {
   readonly objects: ObjectService;
   readonly credentials: CredentialStore;
   readonly log: Logger;
-  /** Digests of XML documents; objects digests bodies itself. */
-  readonly digest: DocumentDigest;
   /** Whether the grid can serve; for the `ready` probes. */
   readonly ready: () => boolean | Promise<boolean>;
   /** Default `us-east-1`. Requests may be signed for any region. */
@@ -80,7 +77,6 @@ export class S3Server {
       clock,
       random,
       log: options.log,
-      digest: options.digest,
       ready: options.ready,
       onRequest: options.onRequest,
       tls: options.tls !== undefined,
