@@ -34,6 +34,8 @@ export class Exchange implements OperationContext {
   /** When `phase` last made progress, on the monotonic clock. */
   progressMs: number;
   bytesOut = 0;
+  /** All of the answer has been handed to the socket. */
+  answered = false;
   errorCode: string | undefined;
   /** An unsigned health request. */
   probe = false;

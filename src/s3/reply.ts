@@ -118,6 +118,7 @@ export class Reply {
     const exchange = this.#exchange;
     const unreadBytes = exchange.unreadBytes;
     exchange.phase = 'writing';
+    exchange.answered = true;
     exchange.progressMs = this.#parts.clock.monotonicMs();
     if (last !== undefined)
       exchange.bytesOut += typeof last === 'string' ? Buffer.byteLength(last) : last.length;

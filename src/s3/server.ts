@@ -116,7 +116,7 @@ export class S3Server {
       // Bodies may take hours; deadlines.ts watches their progress instead.
       requestTimeout: 0,
       keepAliveTimeout: limits.keepAliveMs,
-      connectionsCheckingInterval: Math.max(10, Math.min(5000, limits.headersDeadlineMs / 4)),
+      connectionsCheckingInterval: Math.ceil(Math.min(5000, limits.headersDeadlineMs / 4)),
       requireHostHeader: false,
       noDelay: true,
     };
@@ -245,12 +245,19 @@ export class S3Server {
 
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     this.#parts.log.debug({ code: error.code }, 'request could not be parsed');
+    let answered = false;
     for (const exchange of this.#deadlines.active) {
-      // Raw bytes would land inside an answer that has begun.
-      if (exchange.request.socket === socket && exchange.response.headersSent) {
+      if (exchange.request.socket !== socket) continue;
+      answered ||= exchange.answered;
+      // Raw bytes would land inside another answer, or be taken for one.
+      if (!exchange.answered && (exchange.response.headersSent || exchange.request.complete)) {
         socket.destroy();
         return;
       }
+    }
+    if (answered) {
+      socket.end(() => socket.destroy());
+      return;
     }
     answerBroken(error.code, socket, this.#ids.next(), this.#parts.hostId);
   }
