@@ -12,7 +12,7 @@ import type { ThreadPool } from './pool.ts';
 import { isShared, ownCopy } from './shared.ts';
 import type { Thread } from './thread.ts';
 
-/** Bodies up to this length are digested on the calling thread: 42 µs of MD5, where a hop there and back takes as long. */
+/** Bodies up to this length are digested on the calling thread: 43 µs of MD5, what a hop costs (workers.ts). */
 export const DIGEST_INLINE_BYTES_MAX = 32 * 1024;
 
 let lastDigester = 0;

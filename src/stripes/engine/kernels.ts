@@ -7,7 +7,7 @@ import { assert } from '../../base/assert.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { BLAKE3_BYTES, blake3 } from '../../coding/blake3.ts';
 import { codecById } from '../../coding/registry.ts';
-import { openRun, sealedRunLength, sealRun } from '../../crypto/chunked.ts';
+import { openRun, sealedLength, sealedRunLength, sealRun } from '../../crypto/chunked.ts';
 import { stripeShape } from '../shape.ts';
 import type { PayloadRange, Profile, SealRun } from '../types.ts';
 import type { OpenRequest } from './types.ts';
@@ -81,6 +81,11 @@ export function runKernel(job: KernelJob): Uint8Array | number {
 function seal({ plaintext, fragments, runs, profile }: SealJob): Uint8Array {
   const ranges = payloadRanges(runs);
   const payloadLengthBytes = ranges.reduce((sum, range) => sum + range.lengthBytes, 0);
+  if (payloadLengthBytes > sealedLength(plaintext.length)) {
+    throw new HoldfastError('InvalidArgument', {
+      detail: `runs of ${payloadLengthBytes} sealed bytes are more than a stripe holds`,
+    });
+  }
   checkRoom(fragments, payloadLengthBytes, profile);
   for (const [i, run] of runs.entries()) {
     const { offsetBytes, lengthBytes } = ranges[i]!;

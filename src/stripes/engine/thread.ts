@@ -11,6 +11,12 @@ import type { WorkerJob, WorkerReply, WorkerRequest } from './worker.ts';
 
 export const JOBS_IN_FLIGHT_MAX = 2;
 
+/**
+ * Node's ciphers return a fresh buffer for every chunk. A small young generation collects them soon: 30 MiB less a thread
+ * than with node's default of 16, at the same speed.
+ */
+const YOUNG_GENERATION_MIB = 2;
+
 /** The file beside this one: a `.ts` when run by type stripping, a `.js` when compiled. */
 const workerFile = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
@@ -38,7 +44,9 @@ export class Thread {
 
   constructor(events: ThreadEvents) {
     this.#events = events;
-    this.#worker = new Worker(workerFile);
+    this.#worker = new Worker(workerFile, {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+    });
     this.#worker.unref();
     this.#worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
     this.#worker.on('error', () => this.#onDeath());
@@ -67,6 +75,11 @@ export class Thread {
   async terminate(): Promise<void> {
     this.dead = true;
     await this.#worker.terminate();
+  }
+
+  /** Ends the thread as a crash would. For tests of what happens then. */
+  kill(): void {
+    void this.#worker.terminate();
   }
 
   #onReply(reply: WorkerReply): void {

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { StripeMemory } from '../../../src/stripes/engine/memory.ts';
+
+const profile = { k: 4, m: 2, codecId: 1 };
+const counts = { write: 1, read: 1, rescue: 1, repair: 1 };
+
+test('each pool has its own buffers: one that is empty holds up no other', async () => {
+  const memory = new StripeMemory(profile, counts);
+  await memory.acquireWrite();
+  const waiting = memory.acquireWrite();
+  const [read, rescue, repair] = await Promise.all([
+    memory.acquireRead(),
+    memory.acquireRepair('rescue'),
+    memory.acquireRepair('repair'),
+  ]);
+  expect(memory.available('write')).toBe(0);
+  expect(await Promise.race([waiting, Promise.resolve('waits')])).toBe('waits');
+  for (const buffer of [read, rescue, repair]) buffer.release();
+  expect(memory.available('read')).toBe(1);
+});
+
+test('who asked first gets the released buffer, and it is the same memory again', async () => {
+  const memory = new StripeMemory(profile, counts);
+  const first = await memory.acquireWrite();
+  const order: number[] = [];
+  const second = memory.acquireWrite().then((buffer) => {
+    order.push(2);
+    return buffer;
+  });
+  const third = memory.acquireWrite().then((buffer) => {
+    order.push(3);
+    return buffer;
+  });
+  first.release();
+  const again = await second;
+  expect(again.fragments.buffer).toBe(first.fragments.buffer);
+  again.release();
+  await third;
+  expect(order).toEqual([2, 3]);
+});
+
+test('who gives up waiting takes no buffer', async () => {
+  const memory = new StripeMemory(profile, counts);
+  const held = await memory.acquireRead();
+  const abort = new AbortController();
+  const waiting = memory.acquireRead(abort.signal);
+  abort.abort(new Error('client went away'));
+  await expect(waiting).rejects.toThrow('client went away');
+  held.release();
+  expect(memory.available('read')).toBe(1);
+});
+
+test('a buffer is released once', async () => {
+  const memory = new StripeMemory(profile, counts);
+  const buffer = await memory.acquireRepair('repair');
+  buffer.release();
+  expect(() => buffer.release()).toThrow(/released twice/);
+});
+
+test('fragments of a full stripe begin at addresses that the fast loops can use', async () => {
+  const { fragments } = await new StripeMemory(profile, counts).acquireWrite();
+  expect(fragments.byteOffset % 64).toBe(0);
+});
