@@ -9,6 +9,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { digestNow } from '../coding/digest.ts';
 import type { BodyDigests, DigestAlgorithm } from '../coding/digests.ts';
 import type { ChecksumAlgorithm, StoredChecksum } from '../metadata/records.ts';
 import type { PayloadForm } from './payload.ts';
@@ -36,6 +37,22 @@ export const checksumKinds: ReadonlyMap<string, ChecksumKind> = new Map(
     { algorithm, digest, lengthBytes },
   ]),
 );
+
+/** Base64 of the checksums of no bytes at all, by header name. */
+const emptyChecksums: ReadonlyMap<string, string> = new Map(
+  [...checksumKinds].map(([name, { digest }]) => [
+    name,
+    defined(digestNow([digest], Buffer.alloc(0))[digest]).toString('base64'),
+  ]),
+);
+
+/**
+ * The AWS SDK for JavaScript (from 3.729) presigns an upload with the checksum of an empty body, because it does not
+ * know the body yet. S3 does not hold the upload to it, and neither may we; any other value in a URL is a true claim.
+ */
+export function isPresignPlaceholder(header: string, value: string): boolean {
+  return header === 'x-amz-sdk-checksum-algorithm' || emptyChecksums.get(header) === value;
+}
 
 export interface BodyClaims {
   readonly contentMd5: Buffer | undefined;

@@ -23,6 +23,7 @@ import {
   unsupported,
 } from './authorization.ts';
 import { canonicalRequest, type SignableRequest, stringToSign } from './canonical.ts';
+import { isPresignPlaceholder } from './checksums.ts';
 import type { ChunkSigning } from './chunked.ts';
 import { type PayloadForm, payloadForm, UNSIGNED_PAYLOAD } from './payload.ts';
 import { hmacSha256, SigningKeys } from './signingkeys.ts';
@@ -234,7 +235,7 @@ function takeHoisted(request: SignableRequest): Pick<Authentication, 'headers' |
         detail: `${name} is given more than once with different values.`,
       });
     }
-    hoisted[header] = value;
+    if (!isPresignPlaceholder(header, value)) hoisted[header] = value;
   }
   return { headers: { ...request.headers, ...hoisted }, query };
 }
