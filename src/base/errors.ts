@@ -154,6 +154,10 @@ const table = {
       'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
   },
   SlowDown: { httpStatus: 503, message: 'Please reduce your request rate.', retryable: true },
+  TooManyBuckets: {
+    httpStatus: 400,
+    message: 'You have attempted to create more buckets than allowed.',
+  },
   XAmzContentSHA256Mismatch: {
     httpStatus: 400,
     message: "The provided 'x-amz-content-sha256' header does not match what was computed.",

@@ -21,6 +21,8 @@ export interface BucketRecord extends RecordBase {
   readonly bucketId: Buffer;
   readonly createdMs: number;
   readonly region: string;
+  /** Attempts to delete the bucket; absent counts as 0. Each makes the record another (src/objects/buckets.ts). */
+  readonly deletions?: number;
 }
 
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256';
