@@ -63,11 +63,14 @@ export class CapacityKeeper {
     };
   }
 
-  /** Whether a user's record of `spanBytes` may be added. Shares are for placement; here only the reserve counts. */
-  admits(spanBytes: number, occupiedBytes: number): boolean {
+  /**
+   * Whether user records of `queuedBytes`, waiting or being written, may be added. Shares are for placement; here only the
+   * reserve counts.
+   */
+  admits(queuedBytes: number, occupiedBytes: number): boolean {
     const limit = this.#options.limitBytes ?? Number.POSITIVE_INFINITY;
     this.#refreshWhenStale(occupiedBytes);
-    return occupiedBytes + spanBytes <= limit && spanBytes <= this.#aboveReserve(occupiedBytes);
+    return occupiedBytes + queuedBytes <= limit && queuedBytes <= this.#aboveReserve(occupiedBytes);
   }
 
   async refresh(occupiedBytes: number): Promise<void> {

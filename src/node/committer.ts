@@ -89,6 +89,11 @@ export class Committer {
     return this.#lastSequence;
   }
 
+  /** Bytes that wait or are being written. */
+  get queuedBytes(): number {
+    return this.gate.capacity - this.gate.available;
+  }
+
   append(append: Append): void {
     if (this.#ended) {
       this.#settleFailed(append, this.#ended);

@@ -11,7 +11,15 @@ import { crc32c } from './crc32c.ts';
 import type { EntryId, FragmentIndex } from './fragmentindex.ts';
 import { FRAGMENT_NAME_BYTES } from './fragmentstore.ts';
 import { KeyTurns } from './keyturns.ts';
-import { FLAG_COPY, FLAG_DELETE, FLAG_VALUE_CRC, RECORD_HEADER_BYTES } from './segmentformat.ts';
+import {
+  decodeRecord,
+  emptyRecordHeader,
+  FLAG_COPY,
+  FLAG_DELETE,
+  FLAG_VALUE_CRC,
+  RECORD_HEADER_BYTES,
+  type RecordHeader,
+} from './segmentformat.ts';
 import type { Segment, SegmentSet } from './segments.ts';
 import { type FragmentVerifier, trailerFits, trailerOfPieces } from './trailercheck.ts';
 
@@ -25,6 +33,18 @@ export interface Location {
 const VALUE_AT_BYTES = RECORD_HEADER_BYTES + FRAGMENT_NAME_BYTES;
 /** A read that meets compaction looks the name up again this often. */
 export const LOOKUPS_MAX = 8;
+
+/** How replay can tell whether the value is whole: by its trailer if it has one that fits, else by a CRC over all of it. */
+function valueCheck(
+  pieces: readonly Uint8Array[],
+  lengthBytes: number,
+): { readonly flags: number; readonly valueCrc: number } {
+  const trailer = trailerOfPieces(pieces);
+  if (trailerFits(trailer, lengthBytes)) return { flags: 0, valueCrc: crc32c(trailer) };
+  let valueCrc = 0;
+  for (const piece of pieces) valueCrc = crc32c(piece, 0, piece.length, valueCrc);
+  return { flags: FLAG_VALUE_CRC, valueCrc };
+}
 
 export interface CoreOptions {
   readonly directory: string;
@@ -86,11 +106,14 @@ export class NodeCore {
     return this.segments.read(location.segment, target, location.offset + VALUE_AT_BYTES + offsetBytes);
   }
 
-  /** Does the value match the root in its trailer? What the disk cannot read does not. */
+  /** Do the value and its trailer match each other and the record? What the disk cannot read does not. */
   async isIntact(location: Location): Promise<boolean> {
     try {
+      const head = await this.#readHead(location);
+      const byTrailer = head !== undefined && !(head.flags & FLAG_VALUE_CRC);
       return await this.#verifier.isIntact(
         location.lengthBytes,
+        byTrailer ? head.valueCrc : undefined,
         async (target, offsetBytes) => (await this.read(location, offsetBytes, target)) === target.length,
       );
     } catch (error) {
@@ -99,19 +122,30 @@ export class NodeCore {
     }
   }
 
-  /** Appends a value. The caller holds the name's turn. Resolves when it is durable and found under its name. */
-  async store(name: Uint8Array, pieces: readonly Uint8Array[], lengthBytes: number): Promise<void> {
-    const byTrailer = trailerFits(trailerOfPieces(pieces), lengthBytes);
-    let valueCrc = 0;
-    if (!byTrailer) for (const piece of pieces) valueCrc = crc32c(piece, 0, piece.length, valueCrc);
-    await this.#append({
-      flags: byTrailer ? 0 : FLAG_VALUE_CRC,
-      name,
-      pieces,
-      lengthBytes,
-      valueCrc,
-      from: undefined,
-    });
+  /** The record's header; undefined when it is damaged. */
+  async #readHead(location: Location): Promise<RecordHeader | undefined> {
+    const bytes = Buffer.alloc(VALUE_AT_BYTES);
+    await this.segments.read(location.segment, bytes, location.offset);
+    return this.#decodeHead(location, bytes);
+  }
+
+  #decodeHead(location: Location, bytes: Buffer): RecordHeader | undefined {
+    const head = emptyRecordHeader();
+    return decodeRecord(bytes, 0, location.offset, location.segment.crcSeed, head) ? head : undefined;
+  }
+
+  /**
+   * Appends a value. The caller holds the name's turn. Resolves when it is durable and found under its name. `admit` is
+   * asked when the value counts as queued, and throws when there is no room.
+   */
+  async store(
+    name: Uint8Array,
+    pieces: readonly Uint8Array[],
+    lengthBytes: number,
+    admit: () => void,
+  ): Promise<void> {
+    const check = valueCheck(pieces, lengthBytes);
+    await this.#append({ name, pieces, lengthBytes, ...check, from: undefined, admit });
   }
 
   /** Appends a tombstone for the record at `location`. The caller holds the name's turn. */
@@ -170,15 +204,16 @@ export class NodeCore {
     const leave = await this.turns.enter(mapKey(name));
     try {
       if (!this.isAt(name, location)) return 0;
-      const value = Buffer.allocUnsafeSlow(location.lengthBytes);
-      await this.#readForMove(location, value);
-      const byTrailer = trailerFits(trailerOfPieces([value]), value.length);
+      const record = Buffer.allocUnsafeSlow(VALUE_AT_BYTES + location.lengthBytes);
+      await this.#readForMove(location, record);
+      const value = record.subarray(VALUE_AT_BYTES);
+      const check = this.#decodeHead(location, record) ?? valueCheck([value], value.length);
       await this.#append({
-        flags: byTrailer ? FLAG_COPY : FLAG_COPY | FLAG_VALUE_CRC,
+        flags: (check.flags & FLAG_VALUE_CRC) | FLAG_COPY,
         name,
         pieces: [value],
         lengthBytes: value.length,
-        valueCrc: byTrailer ? 0 : crc32c(value),
+        valueCrc: check.valueCrc,
         from: location,
       });
       return appendSpanBytes(value.length);
@@ -187,7 +222,7 @@ export class NodeCore {
     }
   }
 
-  async #readForMove(location: Location, value: Buffer): Promise<void> {
+  async #readForMove(location: Location, record: Buffer): Promise<void> {
     const unreadable = (cause?: unknown) =>
       new HoldfastError('FragmentCorrupt', {
         detail: `${location.segment.path}: the record at ${location.offset} cannot be read`,
@@ -195,11 +230,11 @@ export class NodeCore {
       });
     let count: number;
     try {
-      count = await this.read(location, 0, value);
+      count = await this.segments.read(location.segment, record, location.offset);
     } catch (error) {
       throw unreadable(error);
     }
-    if (count < value.length) throw unreadable();
+    if (count < record.length) throw unreadable();
   }
 
   async #append(record: {
@@ -209,8 +244,15 @@ export class NodeCore {
     lengthBytes: number;
     valueCrc: number;
     from: Location | undefined;
+    admit?: () => void;
   }): Promise<void> {
     await this.#acquire(appendSpanBytes(record.lengthBytes));
+    try {
+      record.admit?.();
+    } catch (error) {
+      this.committer.gate.release(appendSpanBytes(record.lengthBytes));
+      throw error;
+    }
     await new Promise<void>((resolve, reject) => {
       this.committer.append({
         flags: record.flags,

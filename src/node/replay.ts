@@ -79,7 +79,10 @@ class Replay {
     };
   }
 
-  /** A highest segment without a header was being made when the power went: nothing was ever acknowledged from it. */
+  /**
+   * A small file without a header that is newer than every readable segment was being made when the power went, or its
+   * making failed and its removal was lost: nothing was ever acknowledged from it.
+   */
   async #openAll(nodeUuid: Buffer): Promise<{ segments: Segment[]; unreadable: number }> {
     const directory = this.#segments.directory;
     const numbers: number[] = [];
@@ -87,24 +90,21 @@ class Replay {
       const number = segmentNumber(name);
       if (number !== undefined) numbers.push(number);
     }
-    numbers.sort((a, b) => a - b);
     const segments: Segment[] = [];
-    let unreadable = 0;
-    for (const number of numbers) {
+    const unreadable: { number: number; path: string; sizeBytes: number }[] = [];
+    for (const number of numbers.sort((a, b) => a - b)) {
       const path = segmentPath(directory, number);
       const found = await this.#readSegment(path, number, nodeUuid);
-      if (found instanceof Segment) {
-        segments.push(found);
-      } else if (number === numbers.at(-1) && found.sizeBytes <= SEGMENT_HEADER_BYTES) {
-        await this.#disk.remove(path);
-        await this.#disk.syncDirectory(directory);
-      } else {
-        unreadable++;
-        this.#damaged++;
-      }
+      if (found instanceof Segment) segments.push(found);
+      else unreadable.push({ number, path, sizeBytes: found.sizeBytes });
       this.#segments.nextNumber = number + 1;
     }
-    return { segments, unreadable };
+    const newest = segments.at(-1)?.number ?? 0;
+    const unborn = unreadable.filter((f) => f.number > newest && f.sizeBytes <= SEGMENT_HEADER_BYTES);
+    for (const { path } of unborn) await this.#disk.remove(path);
+    if (unborn.length > 0) await this.#disk.syncDirectory(directory);
+    this.#damaged += unreadable.length - unborn.length;
+    return { segments, unreadable: unreadable.length - unborn.length };
   }
 
   async #readSegment(

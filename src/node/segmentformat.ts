@@ -17,7 +17,7 @@
  *   4  CRC-32C                 u32      32  timestamp, ms since 1970         u64
  *   8  flags                    u8      40  previous record's segment        u32   0: none
  *   9  key length               u8      44  previous record's offset         u32
- *  10  namespace               u16      48  CRC-32C of the value             u32   0 unless flagged
+ *  10  namespace               u16      48  CRC-32C of trailer or value      u32
  *  12  value length            u32      52  key
  *  16  append sequence         u64
  *
@@ -28,7 +28,8 @@
  * "Durable through" is the highest append sequence that was on stable storage when the record was written. The largest one
  * found proves everything up to it: a bad record there is damage; only behind it can there be an unsynced tail, which is
  * the last group commit at most. So replay checks values of that tail only, and the write path pays for no checksum
- * over values: a fragment is checked by the BLAKE3 root in its trailer, and any other value carries a CRC (flag).
+ * over values: a fragment is checked by the BLAKE3 root in its trailer, and the trailer (80 bytes, of which the root covers
+ * none) by the CRC at 48. Of a value that has no trailer which fits its length, a flag says that the CRC covers all of it.
  *
  * A "void" record fills a gap that a torn tail left before whole records. Sequences are contiguous within a segment.
  */
@@ -49,7 +50,7 @@ export const RECORD_MAGIC = 0x48467263;
 export const FLAG_DELETE = 1;
 /** Compaction moved it; "previous" is where it came from. */
 export const FLAG_COPY = 2;
-/** The value carries a CRC; without it the value is a fragment whose trailer has a root. */
+/** The CRC covers the whole value. Without it the value is a fragment and the CRC covers its trailer. */
 export const FLAG_VALUE_CRC = 4;
 export const FLAG_VOID = 8;
 export const FLAGS_KNOWN = FLAG_DELETE | FLAG_COPY | FLAG_VALUE_CRC | FLAG_VOID;

@@ -194,11 +194,12 @@ export class NodeStore implements FragmentStore {
       const stored = this.#core.locate(name);
       if (stored && (await this.#alreadyHolds(name, stored, pieces, lengthBytes))) return;
       this.#assertServing();
-      const spanBytes = appendSpanBytes(lengthBytes);
-      if (!this.#capacity.admits(spanBytes, this.#core.segments.totalBytes)) throw this.#full();
       const replaced = this.#core.locate(name);
-      if (replaced) await this.#core.tombstone(name, replaced);
-      await this.#core.store(name, pieces, lengthBytes);
+      if (replaced) {
+        this.#admit(this.#core.committer.queuedBytes + appendSpanBytes(lengthBytes));
+        await this.#core.tombstone(name, replaced);
+      }
+      await this.#core.store(name, pieces, lengthBytes, () => this.#admit(this.#core.committer.queuedBytes));
     } finally {
       leave();
     }
@@ -410,8 +411,9 @@ export class NodeStore implements FragmentStore {
     return this.#capacity.get(this.#core.segments.totalBytes);
   }
 
-  #full(): HoldfastError {
-    return new HoldfastError('NodeFull', {
+  #admit(queuedBytes: number): void {
+    if (this.#capacity.admits(queuedBytes, this.#core.segments.totalBytes)) return;
+    throw new HoldfastError('NodeFull', {
       detail: `node ${this.nodeUuid} in ${this.directory} has only its reserve left`,
     });
   }

@@ -119,10 +119,12 @@ async function rewriteTail(
   if (segment.sizeBytes !== end) await file.truncate(end);
   if (cutBytes > 0 || records.length > 0) await file.sync();
   segment.sizeBytes = end;
+  const damagedRecords = Math.max(0, tail.provenSequence - tail.lastSequence);
+  const onlyHeaderless = tornRecords === 0 && damagedRecords === 0 && cutBytes + coveredBytes > 0;
   return {
-    tornRecords: tornRecords + (tornRecords === 0 && cutBytes + coveredBytes > 0 ? 1 : 0),
+    tornRecords: onlyHeaderless ? 1 : tornRecords,
     tornBytes: cutBytes + coveredBytes,
-    damagedRecords: Math.max(0, tail.provenSequence - tail.lastSequence),
+    damagedRecords,
     lastSequence,
   };
 }
@@ -142,7 +144,9 @@ async function readWhole(file: DiskFile, record: TailRecord): Promise<Buffer | u
   if (header.flags & (FLAG_VOID | FLAG_DELETE)) return bytes;
   const value = bytes.subarray(valueAt, valueAt + header.valueLengthBytes);
   const whole =
-    header.flags & FLAG_VALUE_CRC ? crc32c(value) === header.valueCrc : storedFragmentIsIntact(value);
+    header.flags & FLAG_VALUE_CRC
+      ? crc32c(value) === header.valueCrc
+      : storedFragmentIsIntact(value, header.valueCrc);
   return whole ? bytes : undefined;
 }
 

@@ -5,6 +5,7 @@
 import { createBLAKE3 } from 'hash-wasm';
 import { Gate } from '../base/limits.ts';
 import { BLAKE3_BYTES, blake3 } from '../coding/blake3.ts';
+import { crc32c } from './crc32c.ts';
 import { FRAGMENT_TRAILER_BYTES } from './fragmentstore.ts';
 
 const TRAILER_FORMAT = 1;
@@ -33,11 +34,12 @@ export function trailerOfPieces(pieces: readonly Uint8Array[]): Uint8Array {
   return joined.subarray(Math.max(0, joined.length - FRAGMENT_TRAILER_BYTES));
 }
 
-/** Checks a stored fragment that is in memory, in one turn. */
-export function storedFragmentIsIntact(stored: Uint8Array): boolean {
+/** Checks a stored fragment that is in memory, in one turn. `trailerCrc` is the CRC-32C of its trailer. */
+export function storedFragmentIsIntact(stored: Uint8Array, trailerCrc: number): boolean {
   const bytesLength = stored.length - FRAGMENT_TRAILER_BYTES;
   if (bytesLength < 0) return false;
   const trailer = stored.subarray(bytesLength);
+  if (crc32c(trailer) !== trailerCrc) return false;
   return (
     trailerFits(trailer, stored.length) && blake3(stored.subarray(0, bytesLength)).equals(rootOf(trailer))
   );
@@ -60,20 +62,30 @@ export class FragmentVerifier {
     return new FragmentVerifier(await createBLAKE3());
   }
 
-  async isIntact(storedLengthBytes: number, read: ReadStored): Promise<boolean> {
+  /** `trailerCrc` is checked where the record that holds it can be read. */
+  async isIntact(
+    storedLengthBytes: number,
+    trailerCrc: number | undefined,
+    read: ReadStored,
+  ): Promise<boolean> {
     await this.#turn.acquire();
     try {
-      return await this.#check(storedLengthBytes, read);
+      return await this.#check(storedLengthBytes, trailerCrc, read);
     } finally {
       this.#turn.release();
     }
   }
 
-  async #check(storedLengthBytes: number, read: ReadStored): Promise<boolean> {
+  async #check(
+    storedLengthBytes: number,
+    trailerCrc: number | undefined,
+    read: ReadStored,
+  ): Promise<boolean> {
     const bytesLength = storedLengthBytes - FRAGMENT_TRAILER_BYTES;
     const trailer = Buffer.alloc(FRAGMENT_TRAILER_BYTES);
     if (bytesLength < 0 || !(await read(trailer, bytesLength))) return false;
     if (!trailerFits(trailer, storedLengthBytes)) return false;
+    if (trailerCrc !== undefined && crc32c(trailer) !== trailerCrc) return false;
     this.#hasher.init();
     for (let at = 0; at < bytesLength; at += HASH_SLICE_BYTES) {
       const slice = this.#slice.subarray(0, Math.min(HASH_SLICE_BYTES, bytesLength - at));
