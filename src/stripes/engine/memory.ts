@@ -36,17 +36,22 @@ class MemoryPool {
     return this.#gate.available;
   }
 
-  async acquire(signal?: AbortSignal): Promise<{ memory: SharedArrayBuffer; release: () => void }> {
+  async acquire(
+    signal?: AbortSignal,
+  ): Promise<{ memory: SharedArrayBuffer; release: () => void; retire: () => void }> {
     await this.#gate.acquire(1, signal);
     const memory = this.#free.pop() ?? new SharedArrayBuffer(this.#areaBytes);
     let held = true;
-    const release = () => {
+    const retire = () => {
       assert(held, `${this.#gate.name}: released twice`);
       held = false;
-      this.#free.push(memory);
       this.#gate.release();
     };
-    return { memory, release };
+    const release = () => {
+      this.#free.push(memory);
+      retire();
+    };
+    return { memory, release, retire };
   }
 }
 
@@ -73,11 +78,12 @@ export class StripeMemory {
   }
 
   async acquireWrite(signal?: AbortSignal): Promise<WriteBuffer> {
-    const { memory, release } = await this.#pools.write.acquire(signal);
+    const { memory, release, retire } = await this.#pools.write.acquire(signal);
     return {
       plaintext: new Uint8Array(memory, 0, this.#plaintextBytes),
       fragments: new Uint8Array(memory, this.#plaintextBytes),
       release,
+      retire,
     };
   }
 

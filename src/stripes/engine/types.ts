@@ -15,6 +15,11 @@ import type { BodyDigester, PayloadRange, Profile, SealRun, StripeBuffer } from 
 export interface WriteBuffer extends StripeBuffer {
   /** Room for the largest payload at the profile's k, also coded with fewer data fragments. */
   readonly fragments: Uint8Array;
+  /**
+   * Instead of release: gives the place in the pool back and leaves this memory to whoever still reads it. The pool makes a new
+   * buffer in its stead.
+   */
+  retire(): void;
 }
 
 /** Memory of one window of a read: `openChunksMax` chunks. */
