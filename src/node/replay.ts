@@ -118,7 +118,7 @@ class Replay {
       const block = Buffer.alloc(SEGMENT_HEADER_BYTES);
       await file.read(block, 0);
       const header = decodeSegmentHeader(block);
-      if (!header || header.number !== number) return { sizeBytes };
+      if (!header || header.number !== number || sizeBytes < SEGMENT_HEADER_BYTES) return { sizeBytes };
       if (header.format > SEGMENT_FORMAT) {
         throw new HoldfastError('FormatTooNew', {
           detail: `${path} has format ${header.format}; this version knows ${SEGMENT_FORMAT}`,

@@ -109,7 +109,10 @@ export class SegmentSet {
     this.#active = segment;
   }
 
-  /** A new active segment, durable under its name when this resolves. What a failure leaves is removed if possible. */
+  /**
+   * A new active segment, durable under its name when this resolves. What a failure leaves is removed, durably, before a
+   * newer one can be made: only the newest file in a directory may lack a header. When that fails too, its error is thrown.
+   */
   async create(header: SegmentHeader): Promise<Segment> {
     assert(header.number === this.nextNumber);
     this.nextNumber++;
@@ -120,8 +123,9 @@ export class SegmentSet {
       await file.sync();
       await this.disk.syncDirectory(this.directory);
     } catch (error) {
-      await file.close().catch(() => {});
-      await this.disk.remove(path).catch(() => {});
+      await file.close();
+      await this.disk.remove(path);
+      await this.disk.syncDirectory(this.directory);
       throw error;
     }
     const before = this.#active;
