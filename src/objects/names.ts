@@ -16,7 +16,8 @@ export const UPLOAD_ID_BYTES = 16;
  * @throws InvalidArgument when it is empty, KeyTooLongError above 1,024 bytes, InvalidURI when it is not well-formed.
  */
 export function encodeKey(key: string): Buffer {
-  if (key.length === 0) throw new HoldfastError('InvalidArgument', { detail: 'An object key cannot be empty.' });
+  if (key.length === 0)
+    throw new HoldfastError('InvalidArgument', { detail: 'An object key cannot be empty.' });
   const bytes = encodeName(key);
   if (bytes.length > KEY_BYTES_MAX) {
     throw new HoldfastError('KeyTooLongError', {
