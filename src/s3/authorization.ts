@@ -159,8 +159,16 @@ function parseScope(credential: string, malformed: (why: string) => HoldfastErro
 export function parseDateTime(text: string): number | undefined {
   if (!dateTimeForm.test(text)) return undefined;
   const part = (from: number, to: number) => Number(text.slice(from, to));
-  const ms = Date.UTC(part(0, 4), part(4, 6) - 1, part(6, 8), part(9, 11), part(11, 13), part(13, 15));
-  return formatDateTime(ms) === text ? ms : undefined;
+  const [month, day, hour, minute, second] = [
+    part(4, 6),
+    part(6, 8),
+    part(9, 11),
+    part(11, 13),
+    part(13, 15),
+  ];
+  const date = new Date(Date.UTC(part(0, 4), month - 1, day, hour, minute, second));
+  const exact = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return exact && hour < 24 && minute < 60 && second < 60 ? date.getTime() : undefined;
 }
 
 /** YYYYMMDDTHHMMSSZ */

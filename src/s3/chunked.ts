@@ -14,7 +14,7 @@
  * with a bare LF and puts an empty line before the signature, and the AWS SDK for JavaScript may leave out the last
  * empty line.
  */
-import { createHash, hash, timingSafeEqual } from 'node:crypto';
+import { createHash, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { HoldfastError } from '../base/errors.ts';
 import { EMPTY_SHA256, type PayloadForm } from './payload.ts';
 import { hmacSha256 } from './signingkeys.ts';
@@ -27,8 +27,7 @@ export const TRAILER_BYTES_MAX = 2048;
 const TRAILING_NEWLINES_BYTES_MAX = 4;
 
 export interface ChunkSigning {
-  /** 32 bytes. */
-  readonly key: Buffer;
+  readonly key: KeyObject;
   /** YYYYMMDDTHHMMSSZ */
   readonly dateTime: string;
   readonly scope: string;

@@ -111,7 +111,10 @@ export class Exchange implements OperationContext {
   }
 
   get endpoint(): string {
-    return `${this.#parts.tls ? 'https' : 'http'}://${this.request.headers.host ?? ''}`;
+    const host = this.request.headers.host ?? '';
+    const hostBucket = this.#parts.hosts.bucketOf(host);
+    const service = hostBucket === '' ? host : host.slice(hostBucket.length + 1);
+    return `${this.#parts.tls ? 'https' : 'http'}://${service}`;
   }
 
   get signal(): AbortSignal {

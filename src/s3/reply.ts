@@ -8,7 +8,7 @@
 import type { ServerResponse } from 'node:http';
 import { HoldfastError } from '../base/errors.ts';
 import type { ObjectBody } from '../objects/types.ts';
-import { errorDocument, errorElement, toS3Error } from './errordocument.ts';
+import { errorDocument, errorElement, type S3Error, toS3Error } from './errordocument.ts';
 import type { Exchange } from './exchange.ts';
 import { WRITE_SLICE_BYTES } from './limits.ts';
 import type { OperationResponse } from './operation.ts';
@@ -38,8 +38,17 @@ export class Reply {
     else this.#sendText(answer.status, answer.headers, body ?? '', body === undefined ? undefined : XML_TYPE);
   }
 
-  /** Answers with the error, or ends the connection where an answer has begun. */
+  /** Answers with the error, or ends the connection where an answer has begun. Never throws. */
   fail(error: unknown): void {
+    try {
+      this.#fail(error);
+    } catch (err) {
+      this.#parts.log.error({ err, requestId: this.#exchange.requestId }, 'an error could not be answered');
+      this.#exchange.request.socket.destroy();
+    }
+  }
+
+  #fail(error: unknown): void {
     const shown = toS3Error(error);
     this.#exchange.errorCode = shown.code;
     if (shown.httpStatus >= 500) this.#logFailure(error, shown.httpStatus);
@@ -48,7 +57,7 @@ export class Reply {
       return;
     }
     if (shown.httpStatus === 304) this.#sendText(304, shown.fields, '', undefined);
-    else this.#sendText(shown.httpStatus, undefined, errorDocument(shown, this.#place), XML_TYPE);
+    else this.#sendText(shown.httpStatus, errorHeaders(shown), errorDocument(shown, this.#place), XML_TYPE);
   }
 
   get #place() {
@@ -250,6 +259,13 @@ export class Reply {
     }
     this.#finish(text);
   }
+}
+
+/** What RFC 9110 wants beside the status: sections 15.5.6 and 15.5.17. */
+function errorHeaders({ httpStatus, fields }: S3Error): Record<string, string> | undefined {
+  if (httpStatus === 405) return { Allow: fields['AllowedMethods'] ?? '' };
+  const size = fields['ActualObjectSize'];
+  return httpStatus === 416 && size !== undefined ? { 'Content-Range': `bytes */${size}` } : undefined;
 }
 
 /** What `promise` resolves to, or undefined when that takes longer. */

@@ -212,9 +212,15 @@ export class S3Server {
     }
     exchange.phase = 'draining';
     exchange.progressMs = this.#parts.clock.monotonicMs();
-    const forget = () => this.#deadlines.forget(exchange);
-    request.once('close', forget);
-    request.socket.once('close', forget);
+    const { socket } = request;
+    const forget = () => {
+      // The connection lives on and sees many requests; nothing of this one may stay with it.
+      socket.off('close', forget);
+      request.off('close', forget);
+      this.#deadlines.forget(exchange);
+    };
+    request.on('close', forget);
+    socket.on('close', forget);
   }
 
   #record(exchange: Exchange): void {

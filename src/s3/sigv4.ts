@@ -147,7 +147,8 @@ export class Authenticator {
   #requestTime(headers: IncomingHttpHeaders, scope: Scope): string {
     const amzDate = headers['x-amz-date'];
     const text = typeof amzDate === 'string' ? amzDate : headers.date;
-    const requestMs = text === undefined ? undefined : (parseDateTime(text) ?? parseHttpDate(text, amzDate));
+    const isoMs = text === undefined ? undefined : parseDateTime(text);
+    const requestMs = isoMs ?? parseHttpDate(text, amzDate);
     if (requestMs === undefined) {
       throw new HoldfastError('AccessDenied', {
         detail: 'AWS authentication requires a valid Date or x-amz-date header',
@@ -163,7 +164,7 @@ export class Authenticator {
         },
       });
     }
-    const dateTime = formatDateTime(requestMs);
+    const dateTime = isoMs !== undefined && text !== undefined ? text : formatDateTime(requestMs);
     if (!dateTime.startsWith(scope.date)) {
       throw new HoldfastError('AuthorizationHeaderMalformed', {
         detail: `The authorization header is malformed; Invalid credential date "${scope.date}". This date is not the same as X-Amz-Date: "${dateTime.slice(0, 8)}".`,
@@ -190,8 +191,8 @@ export class Authenticator {
 }
 
 /** RFC 9110 section 5.6.7; only for the Date header. */
-function parseHttpDate(text: string, amzDate: unknown): number | undefined {
-  if (amzDate !== undefined) return undefined;
+function parseHttpDate(text: string | undefined, amzDate: unknown): number | undefined {
+  if (amzDate !== undefined || text === undefined) return undefined;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;
 }

@@ -48,7 +48,7 @@ function codeOf(stream: Stream, body: Buffer | string): string {
 }
 
 const framed = (data: Uint8Array, options: ChunkOptions) =>
-  frame(data, options, { signature: seed, scope, signingKey: key }, dateTime);
+  frame(data, options, { signature: seed, scope, signingKey: key.export() }, dateTime);
 
 function splitEvery(body: Buffer, bytes: number): Buffer[] {
   const pieces: Buffer[] = [];

@@ -83,9 +83,15 @@ export const rows: readonly Operation[] = [
   row('PutObject', 'PUT', 'object', putObject, {
     headers: ['x-amz-meta-*', 'if-none-match', 'x-amz-checksum-crc32', 'x-amz-checksum-sha256'],
   }),
-  row('CopyObject', 'PUT', 'object', async () => ({ status: 200, body: '<Copy/>' }), {
-    selectingHeader: 'x-amz-copy-source',
-  }),
+  row(
+    'CopyObject',
+    'PUT',
+    'object',
+    async ({ endpoint }) => ({ status: 200, body: `<Copy>${endpoint}</Copy>` }),
+    {
+      selectingHeader: 'x-amz-copy-source',
+    },
+  ),
   row('HeadObject', 'HEAD', 'object', async () => ({ status: 200, headers: { 'content-length': '12345' } })),
   row('DeleteObject', 'DELETE', 'object', async () => ({ status: 204 })),
   row(

@@ -260,6 +260,23 @@ describe('bodies of the wrong length, broken connections', () => {
     expect((await raw.receive()).headers['x-bytes']).toBe('3');
   });
 
+  test('many refused bodies on one connection leave nothing behind on it', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    open.push({ close: () => void process.off('warning', onWarning) });
+    const harness = await harnessWith();
+    const raw = client(harness);
+    for (let i = 0; i < 40; i++) {
+      raw.send('PUT /bucket/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
+      expect(codeOf(await raw.receive())).toBe('AccessDenied');
+      raw.send('a'.repeat(1000));
+    }
+    await sleepMs(50);
+    expect(warnings).toEqual([]);
+    expect(harness.server.activeRequests).toBe(0);
+  });
+
   test('bytes beyond the announced body are another request, and a bad one', async () => {
     const harness = await harnessWith();
     const raw = client(harness);

@@ -1,7 +1,7 @@
 /**
- * An ObjectService in memory, for tests of handlers only: it keeps what it is given, evaluates conditions, ranges,
- * listings and multipart uploads as S3 defines them, and throws the codes that the interface names. It knows nothing of
- * stripes, commits or concurrency; what `objects` does about those is tested there.
+ * An ObjectService in memory, for tests of handlers only: it keeps what it is given, evaluates conditions,
+ * ranges, listings and multipart uploads as S3 defines them, and throws the codes that the interface names.
+ * It knows nothing of stripes, commits or concurrency; what `objects` does about those is tested there.
  */
 import { createHash } from 'node:crypto';
 import { HoldfastError } from '../../src/base/errors.ts';

@@ -155,11 +155,14 @@ describe('routing', () => {
     );
     expect(await answer(query(['x-id', 'ListObjects']))).toBe('<L>bucket</L>');
     expect(await answer({ method: 'DELETE', path: '/' })).toBe('405 MethodNotAllowed');
+    expect((await ask({ method: 'DELETE', path: '/' })).headers['allow']).toBe('GET');
     expect(await answer({ method: 'POST', path: '/bucket/k', query: [['restore', '']] })).toBe(
       '501 NotImplemented',
     );
     const put = (headers: Record<string, string>) => answer({ method: 'PUT', path: '/bucket/k', headers });
-    expect(await put({ 'x-amz-copy-source': '/a/b' })).toBe('<Copy/>');
+    expect(await put({ 'x-amz-copy-source': '/a/b' })).toBe(`<Copy>http://${harness.host}</Copy>`);
+    const hosted = { host: 'bucket.s3.example.test:9000', 'x-amz-copy-source': '/a/b' };
+    expect(await put(hosted)).toBe('<Copy>http://s3.example.test:9000</Copy>');
     expect(await put({ 'x-amz-meta-anything': 'v' })).toBe('');
     expect(await put({ 'x-amz-object-lock-mode': 'GOVERNANCE' })).toBe('501 NotImplemented');
     expect(await put({ 'if-none-match': '*' })).toBe('');
