@@ -64,6 +64,8 @@ export interface VersionRecord extends RecordBase, ObjectAttributes {
   readonly contentId?: Buffer;
   /** Multipart: the parts are in PartListPages under the version id. */
   readonly partCount?: number;
+  /** Multipart: the upload that made it, so that completing again is answered the same. */
+  readonly uploadId?: Buffer;
   /** Epoch of the authenticator below. */
   readonly epochId: Buffer;
   /** Seal(epoch key, "version" ‖ ids ‖ SHA-384(name), list of (contentId, SHA-384 of wrap)); of a multipart version it is in the part list. */
@@ -179,10 +181,14 @@ export interface QueueRecord extends RecordBase {
   readonly reason: string;
 }
 
-/** A delete that is too large for one commit: the contents of a multipart version, or of an aborted upload. */
+/**
+ * A delete that is too large for one commit, or waits for a reader: one reference to a content, the contents of a
+ * multipart version or of an aborted upload, or the pages of a part list whose completion was never committed (its
+ * contents still belong to the upload).
+ */
 export interface GarbageRecord extends RecordBase {
-  readonly kind: 'version' | 'upload';
-  /** versionId of the part list, or uploadId of the parts, still to be released. */
+  readonly kind: 'content' | 'version' | 'upload' | 'partlist';
+  /** contentId, versionId of the part list, or uploadId of the parts, still to be released. */
   readonly id: Buffer;
 }
 

@@ -74,6 +74,14 @@ export interface OpenRun {
   readonly final: boolean;
 }
 
+/** Sealed bytes in a stripe that are to be kept elsewhere: whole extents, as they are. */
+export interface PayloadSource {
+  readonly stripeId: StripeId;
+  readonly record: StripeRecord;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
 /** Plaintext of an OpenRun in pooled memory; valid until released. */
 export interface OpenedPiece {
   readonly plaintext: Uint8Array;
@@ -96,6 +104,13 @@ export interface StripeStore {
    * @throws GridUnavailable when fewer than m + 1 nodes can take it, InsufficientStorage when they are full
    */
   write(buffer: StripeBuffer, runs: readonly SealRun[]): Promise<WrittenStripe>;
+  /**
+   * Copies sealed bytes into a new stripe without opening them; `ranges` of the result has one entry per source, in order.
+   * Together at most k·⌊256/k⌋ · 16,400 bytes. In flight until `settle` or `abandon`, as with `write`. What is copied is
+   * verified by the fragments' roots, since no key is at hand.
+   * @throws DataUnavailable when a source cannot be read, and as `write`
+   */
+  copyPayload(sources: readonly PayloadSource[]): Promise<WrittenStripe>;
   /** The stripe is committed: its record is in the metadata. */
   settle(stripeId: StripeId): void;
   /** The stripe will never be committed: its fragments are deleted in the background, whatever answers. */

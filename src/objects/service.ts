@@ -1,0 +1,146 @@
+/** Puts the operations of this layer together (types.ts says what each promises), and offers upkeep to the scheduler. */
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Committer } from '../commitlog/commit.ts';
+import type { EpochKeyring } from '../crypto/keyring.ts';
+import type { MetadataEngine } from '../metadata/engine.ts';
+import type { StripeStore } from '../stripes/types.ts';
+import { Background } from './background.ts';
+import { Buckets } from './buckets.ts';
+import { completeUpload } from './complete.ts';
+import { ContentKeys } from './contentkeys.ts';
+import type { ObjectsContext } from './context.ts';
+import { copyObject } from './copy.ts';
+import { deleteObject } from './delete.ts';
+import { Garbage, type GarbageResult } from './garbage.ts';
+import { getObject, headObject } from './get.ts';
+import { Ingest } from './ingest.ts';
+import { KeyLocks } from './keylocks.ts';
+import { listObjects } from './listing.ts';
+import { objectParts } from './objectparts.ts';
+import { Packer } from './packer.ts';
+import { PartIndexes } from './partindex.ts';
+import { putObject } from './put.ts';
+import { Readers } from './readers.ts';
+import { SpaceKeeper } from './release.ts';
+import { type CompactionBudget, type CompactionResult, compactSharedStripes } from './spacecompaction.ts';
+import { UnsettledStripes } from './stripehold.ts';
+import { getTags, putTags } from './tags.ts';
+import type { ObjectService } from './types.ts';
+import { listUploads } from './uploadlisting.ts';
+import { uploadPart, uploadPartCopy } from './uploadpart.ts';
+import { abortIdleUploads, abortUpload, createUpload, describeUpload, listParts } from './uploads.ts';
+import { VersionReader } from './versionreader.ts';
+
+export interface ObjectServiceParts {
+  readonly engine: MetadataEngine;
+  readonly committer: Committer;
+  readonly stripes: StripeStore;
+  readonly keyring: EpochKeyring;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told of failures of work that no client waits for. */
+  readonly onBackgroundError?: (error: unknown) => void;
+}
+
+/** What healing's scheduler calls, each bounded by its argument and each repeatable at any time. */
+export interface ObjectUpkeep {
+  /** Finishes large deletes, also those that a crash interrupted. At most `stepsMax` commits. */
+  collectGarbage(stepsMax: number): Promise<GarbageResult>;
+  /** Stripes without live bytes that are no tombs yet. Walks all live counters. */
+  findEmptyStripes(): AsyncGenerator<Buffer, void, void>;
+  /** The same, turned into tombs. Returns how many. */
+  buryEmptyStripes(): Promise<number>;
+  compactSharedStripes(budget: CompactionBudget): Promise<CompactionResult>;
+  /** Uploads without activity for seven days before `nowMs`, or `idleMsMax`. Returns how many were aborted. */
+  abortIdleUploads(nowMs: number, idleMsMax?: number): Promise<number>;
+  /** Epochs of buckets that are gone. Returns how many. */
+  sweepEpochs(): Promise<number>;
+  /** Resolves when no background work is left. */
+  idle(): Promise<void>;
+}
+
+export interface Objects {
+  readonly service: ObjectService;
+  readonly upkeep: ObjectUpkeep;
+}
+
+export function createObjects(parts: ObjectServiceParts): Objects {
+  const unsettled = new UnsettledStripes();
+  const buckets = new Buckets(parts);
+  const context = createContext(parts, buckets, unsettled);
+  return {
+    service: createService(context, buckets),
+    upkeep: {
+      collectGarbage: (stepsMax) => context.garbage.collect(stepsMax),
+      findEmptyStripes: () => context.space.findEmptyStripes(),
+      buryEmptyStripes: () => context.space.buryEmptyStripes(),
+      compactSharedStripes: (budget) => compactSharedStripes(context, unsettled, budget),
+      abortIdleUploads: (nowMs, idleMsMax) => abortIdleUploads(context, nowMs, idleMsMax),
+      sweepEpochs: () => buckets.sweepEpochs(),
+      idle: () => context.background.idle(),
+    },
+  };
+}
+
+function createContext(
+  parts: ObjectServiceParts,
+  buckets: Buckets,
+  unsettled: UnsettledStripes,
+): ObjectsContext {
+  const { engine, committer, stripes, keyring, clock, random } = parts;
+  const background = new Background(parts.onBackgroundError ?? (() => {}));
+  const readers = new Readers(clock);
+  const space = new SpaceKeeper(engine, committer, clock, unsettled);
+  const contentKeys = new ContentKeys(keyring, engine, random);
+  const buryIfEmpty = (stripeId: Buffer) => background.run(() => space.bury([stripeId]));
+  return {
+    engine,
+    committer,
+    stripes,
+    clock,
+    random,
+    buckets,
+    contentKeys,
+    ingest: new Ingest(stripes, contentKeys, new Packer(stripes, unsettled, buryIfEmpty)),
+    space,
+    readers,
+    locks: new KeyLocks(),
+    garbage: new Garbage(engine, committer, space, readers, background),
+    background,
+    partIndexes: new PartIndexes(engine, contentKeys),
+    versions: new VersionReader(engine, stripes, contentKeys),
+  };
+}
+
+function createService(context: ObjectsContext, buckets: Buckets): ObjectService {
+  const { engine } = context;
+  const bucketIdOf = async (name: string) => (await buckets.find(name)).record.bucketId;
+  return {
+    createBucket: (name, region) => buckets.create(name, region),
+    headBucket: (name) => buckets.head(name),
+    deleteBucket: (name) => buckets.delete(name),
+    listBuckets: () => buckets.list(),
+
+    putObject: (request) => putObject(context, request),
+    headObject: (request) => headObject(context, request),
+    getObject: (request) => getObject(context, request),
+    deleteObject: (bucket, key, conditions) => deleteObject(context, bucket, key, conditions),
+    copyObject: (request) => copyObject(context, request),
+    listObjects: async (request) => listObjects(engine, await bucketIdOf(request.bucket), request),
+    objectParts: (bucket, key, after, max) => objectParts(context, bucket, key, after, max),
+
+    getTags: (bucket, key) => getTags(context, bucket, key),
+    putTags: (bucket, key, tags) => putTags(context, bucket, key, tags),
+
+    createUpload: (request) => createUpload(context, request),
+    uploadPart: (pointer, partNumber, body) => uploadPart(context, pointer, partNumber, body),
+    uploadPartCopy: (pointer, partNumber, source, range) =>
+      uploadPartCopy(context, pointer, partNumber, source, range),
+    describeUpload: (pointer) => describeUpload(context, pointer),
+    completeUpload: (request) => completeUpload(context, request),
+    abortUpload: (pointer) => abortUpload(context, pointer),
+    listParts: (pointer, after, max) => listParts(context, pointer, after, max),
+    listUploads: async (request) => listUploads(engine, await bucketIdOf(request.bucket), request),
+  };
+}
