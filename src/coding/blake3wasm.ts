@@ -57,6 +57,7 @@ const T = (i: number) => FIRST_VECTOR + 41 + i;
 const VECTORS = 45;
 
 function leb(value: number): Code {
+  if (value <= 0x7f) return [value];
   const bytes = [];
   let rest = value;
   for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
@@ -107,12 +108,11 @@ const same = (word: number): Code => constant([word, word, word, word]);
 const wordShuffle = (words: readonly number[]): Code =>
   shuffle(words.flatMap((word) => [4 * word, 4 * word + 1, 4 * word + 2, 4 * word + 3]));
 
-/** Rotates each word of a local to the right by whole bytes. */
-const rotateBytes = (local: number, bytes: number): Code => [
-  ...get(local),
-  ...get(local),
-  ...shuffle(Array.from({ length: 16 }, (_, i) => (i & ~3) + ((i + bytes) & 3))),
-];
+/** Rotates each word of the vector on the stack's top, which must be there twice, to the right by whole bytes. */
+const byteRotation = (bytes: number): Code =>
+  shuffle(Array.from({ length: 16 }, (_, i) => (i & ~3) + ((i + bytes) & 3)));
+const rotate16 = byteRotation(2);
+const rotate8 = byteRotation(1);
 
 const rotateBits = (local: number, bits: number): Code => [
   ...get(local),
@@ -122,18 +122,15 @@ const rotateBits = (local: number, bits: number): Code => [
   ...or,
 ];
 
-const sum = (...locals: number[]): Code =>
-  locals.flatMap((local, i) => [...get(local), ...(i > 0 ? add : [])]);
-
 /** The quarter-round G (BLAKE3 paper, section 2.2). */
 function mix(a: number, b: number, c: number, d: number, x: number, y: number): Code {
   const half = (word: number, rotateD: Code, rotateB: Code): Code => [
-    ...[...sum(a, b, word), ...set(a)],
-    ...[...get(d), ...get(a), ...xor, ...set(d), ...rotateD, ...set(d)],
-    ...[...sum(c, d), ...set(c)],
+    ...[...get(a), ...get(b), ...add, ...get(word), ...add, ...set(a)],
+    ...[...get(d), ...get(a), ...xor, ...tee(d), ...get(d), ...rotateD, ...set(d)],
+    ...[...get(c), ...get(d), ...add, ...set(c)],
     ...[...get(b), ...get(c), ...xor, ...set(b), ...rotateB, ...set(b)],
   ];
-  return [...half(x, rotateBytes(d, 2), rotateBits(b, 12)), ...half(y, rotateBytes(d, 1), rotateBits(b, 7))];
+  return [...half(x, rotate16, rotateBits(b, 12)), ...half(y, rotate8, rotateBits(b, 7))];
 }
 
 function rounds(): Code {
