@@ -1,10 +1,12 @@
 /**
- * What a client says about an object beside its bytes, on PutObject, CopyObject and CreateMultipartUpload: the headers
- * that are stored and returned as they came, user metadata, tags, storage class, ACL and encryption.
+ * What a client says about an object beside its bytes, on PutObject, CopyObject and CreateMultipartUpload:
+ * the headers that are stored and returned as they came, user metadata, tags, storage class, ACL and
+ * encryption.
  *
- * Header values are latin1 strings, one character for each byte on the wire (Node's rule for both directions), so UTF-8 or
- * RFC 2047 metadata comes back byte for byte. Encryption: everything is stored under AES-256, so a request for `AES256`
- * is true and every answer about an object says so; KMS and customer keys are refused.
+ * Header values are latin1 strings, one character for each byte on the wire (Node's rule for both
+ * directions), so UTF-8 or RFC 2047 metadata comes back byte for byte. Encryption: everything is stored under
+ * AES-256, so a request for `AES256` is true and every answer about an object says so; KMS and customer keys
+ * are refused.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { HoldfastError } from '../base/errors.ts';

@@ -1,6 +1,7 @@
 /**
- * The x-amz-checksum family outside of body framing: which algorithm a request names, and how a stored checksum is shown
- * in headers and documents. Comparing values with bodies is the framing's part (`IncomingBody.verify`).
+ * The x-amz-checksum family outside of body framing: which algorithm a request names, and how a stored
+ * checksum is shown in headers and documents. Comparing values with bodies is the framing's part
+ * (`IncomingBody.verify`).
  * Source: docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
  */
 import type { IncomingHttpHeaders } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * Conditional requests: RFC 9110 section 13 for reads, and S3's conditional writes. Only parsed here; `objects`
- * evaluates them against one consistent version and again at the commit.
+ * Conditional requests: RFC 9110 section 13 for reads, and S3's conditional writes. Only parsed here;
+ * `objects` evaluates them against one consistent version and again at the commit.
  * Source: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
  */
 import type { IncomingHttpHeaders } from 'node:http';

@@ -1,6 +1,7 @@
 /**
- * `x-amz-copy-source`: `[/]bucket/key[?versionId=id]`, percent-encoded UTF-8. A question mark of the key itself is encoded
- * by every client, so the version is cut off before decoding. `+` is a plus sign, as in a path.
+ * `x-amz-copy-source`: `[/]bucket/key[?versionId=id]`, percent-encoded UTF-8. A question mark of the key
+ * itself is encoded by every client, so the version is cut off before decoding. `+` is a plus sign, as in a
+ * path.
  * Source: docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
 import type { IncomingHttpHeaders } from 'node:http';
@@ -31,9 +32,10 @@ export function parseCopySource(headers: IncomingHttpHeaders): CopySource {
   };
 }
 
-/** Buckets without versioning have one version of each key, called `null`. @throws NoSuchVersion */
+/** Buckets without versioning have one version of each key, called `null`. @throws NoSuchVersion, InvalidArgument */
 export function checkVersionId(versionId: string | null | undefined): void {
   if (versionId === null || versionId === undefined || versionId === 'null') return;
+  if (versionId === '') throw invalidArgument('versionId', '', 'Version id cannot be the empty string');
   throw new HoldfastError('NoSuchVersion', { fields: { VersionId: versionId } });
 }
 

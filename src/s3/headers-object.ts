@@ -1,7 +1,7 @@
 /**
- * Response headers of GetObject and HeadObject, which differ only in the body.
- * Checksums are shown when asked for and only where all of the object is sent: a client compares them with what it
- * receives, and the checksum of the object is not that of a range.
+ * Response headers of GetObject and HeadObject, which differ only in the body. Checksums are shown when asked
+ * for and only where all of the object is sent: a client compares them with what it receives, and the
+ * checksum of the object is not that of a range.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ObjectHead } from '../objects/types.ts';
@@ -49,7 +49,10 @@ export function objectHeaders(
   return Object.assign(headers, responseOverrides(query));
 }
 
-/** The headers that response-* parameters replace. @throws InvalidArgument for a value that no header can carry */
+/**
+ * The headers that response-* parameters replace. @throws InvalidArgument for a value that no header can
+ * carry
+ */
 export function responseOverrides(query: URLSearchParams): Record<string, string> {
   const headers: Record<string, string> = {};
   if (query.size === 0) return headers;

@@ -1,7 +1,7 @@
 /**
- * Byte ranges. S3 serves one range; a Range header that is malformed, of another unit or of several ranges is ignored and
- * the whole object sent, as RFC 9110 section 14.2 allows and AWS does. Whether a range can be satisfied is decided by
- * `objects`, which knows the length.
+ * Byte ranges. S3 serves one range; a Range header that is malformed, of another unit or of several ranges is
+ * ignored and the whole object sent, as RFC 9110 section 14.2 allows and AWS does. Whether a range can be
+ * satisfied is decided by `objects`, which knows the length.
  */
 import type { ObjectHead, RangeRequest } from '../objects/types.ts';
 import { invalidArgument } from './headers-values.ts';

@@ -1,7 +1,7 @@
 /**
  * Object tags: the x-amz-tagging header and the limits that it shares with the Tagging document.
- * Source: docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html: at most 10 tags, keys of 1 to 128 and values
- * of up to 256 characters of letters, numbers, white space and `+ - = . _ : / @`.
+ * Source: docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html: at most 10 tags, keys of 1 to
+ * 128 and values of up to 256 characters of letters, numbers, white space and `+ - = . _ : / @`.
  */
 import { HoldfastError } from '../base/errors.ts';
 import type { ObjectAttributes } from '../metadata/records.ts';

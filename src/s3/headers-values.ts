@@ -1,7 +1,7 @@
 /**
- * Small pieces that several header and element renderers share: dates, entity tags, values that may go into a header.
- * Object times are shown in whole seconds everywhere, as AWS does, so that Last-Modified and a listing agree and a date
- * sent back in If-Unmodified-Since holds.
+ * Small pieces that several header and element renderers share: dates, entity tags, values that may go into a
+ * header. Object times are shown in whole seconds everywhere, as AWS does, so that Last-Modified and a
+ * listing agree and a date sent back in If-Unmodified-Since holds.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { HoldfastError } from '../base/errors.ts';
@@ -24,17 +24,26 @@ export function notImplemented(what: string): HoldfastError {
   return new HoldfastError('NotImplemented', { detail: `${what} is not implemented.` });
 }
 
-let isoSecond = Number.NaN;
-let isoText = '';
+const TWO_DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
+const DAY_SECONDS = 86_400;
+let lastDay = Number.NaN;
+let lastDayText = '';
 
-/** `2009-10-12T17:50:30.000Z`. Listings repeat a second often, so the last one is kept. */
+/**
+ * `2009-10-12T17:50:30.000Z`. A listing shows a thousand, mostly of few days, so the day's text is kept and the
+ * rest put together from digits: with `Date.toISOString` a page takes about half as long again.
+ */
 export function isoDate(timeMs: number): string {
   const second = Math.floor(timeMs / 1000);
-  if (second !== isoSecond) {
-    isoText = new Date(second * 1000).toISOString();
-    isoSecond = second;
+  const day = Math.floor(second / DAY_SECONDS);
+  if (day !== lastDay) {
+    lastDayText = new Date(day * DAY_SECONDS * 1000).toISOString().slice(0, 11);
+    lastDay = day;
   }
-  return isoText;
+  const rest = second - day * DAY_SECONDS;
+  const hour = TWO_DIGITS[Math.floor(rest / 3600)];
+  const minute = TWO_DIGITS[Math.floor(rest / 60) % 60];
+  return `${lastDayText}${hour}:${minute}:${TWO_DIGITS[rest % 60]}.000Z`;
 }
 
 /** `Mon, 12 Oct 2009 17:50:30 GMT`, RFC 9110 section 5.6.7. */
@@ -51,8 +60,9 @@ const ASCTIME = /^[a-z]{3} ([a-z]{3}) {1,2}(\d{1,2}) (\d{2}):(\d{2}):(\d{2}) (\d
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}t\d{2}:\d{2}:\d{2}(\.\d{1,9})?z$/;
 
 /**
- * Milliseconds since 1970 of an HTTP date in any of the three forms of RFC 9110, or of an ISO 8601 one, which AWS's
- * service model also lets clients send. Undefined when it is none: RFC 9110 section 13.1 has such conditions ignored.
+ * Milliseconds since 1970 of an HTTP date in any of the three forms of RFC 9110, or of an ISO 8601 one, which
+ * AWS's service model also lets clients send. Undefined when it is none: RFC 9110 section 13.1 has such
+ * conditions ignored.
  */
 export function parseHttpDate(text: string): number | undefined {
   const value = text.trim().toLowerCase();
@@ -93,7 +103,10 @@ export function unquoteEtag(text: string): string {
   return value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
 }
 
-/** A string from a query or document as the value of a response header: its UTF-8 bytes, no control characters. */
+/**
+ * A string from a query or document as the value of a response header: its UTF-8 bytes, no control
+ * characters.
+ */
 export function headerSafe(name: string, value: string): string {
   if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) {
     throw invalidArgument(name, '', `The value of ${name} contains a control character.`);

@@ -1,7 +1,8 @@
 /**
- * Response documents. fast-xml-builder writes the elements; the escaping is ours, because S3's is particular: control
- * characters appear as numeric references (`&#x1;`), which XML 1.0 does not allow but AWS sends and clients decode, and a
- * carriage return must be one, or every parser turns it into a line feed (XML 1.0 section 2.11).
+ * Response documents. fast-xml-builder writes the elements; the escaping is ours, because S3's is particular:
+ * control characters appear as numeric references (`&#x1;`), which XML 1.0 does not allow but AWS sends and
+ * clients decode, and a carriage return must be one, or every parser turns it into a line feed (XML 1.0
+ * section 2.11).
  *
  * Listings, the one hot document, are put together from strings in xml-listing.ts with the same `escapeXml`.
  */
@@ -10,7 +11,10 @@ import XMLBuilder from 'fast-xml-builder';
 export const XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
 export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
-/** Content of an element. `undefined` leaves the element out; `@_name` is an attribute, `#text` the text beside one. */
+/**
+ * Content of an element. `undefined` leaves the element out; `@_name` is an attribute, `#text` the text
+ * beside one.
+ */
 export type XmlValue = string | number | boolean | undefined | XmlObject | readonly XmlValue[];
 export interface XmlObject {
   readonly [name: string]: XmlValue;

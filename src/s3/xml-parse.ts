@@ -1,14 +1,15 @@
 /**
- * Request documents. fast-xml-parser does the lexing; this file decides what an S3 document may contain and hands out a
- * plain tree of elements, so that duplicates and order stay visible to the handlers.
+ * Request documents. fast-xml-parser does the lexing; this file decides what an S3 document may contain and
+ * hands out a plain tree of elements, so that duplicates and order stay visible to the handlers.
  *
- * Why not the parser's own objects: they turn one element into a value and two into a list, and give a client's element
- * names to JavaScript objects. Limits: no DOCTYPE, no entities beyond the five predefined ones and numeric references
- * (each decoded once), depth 16, a number of tags that the caller names, a size that `OperationContext.document` enforces,
- * UTF-8 only. Attributes and namespace prefixes are dropped: S3 gives them no meaning in requests.
+ * Why not the parser's own objects: they turn one element into a value and two into a list, and give a
+ * client's element names to JavaScript objects. Limits: no DOCTYPE, no entities beyond the five predefined
+ * ones and numeric references (each decoded once), depth 16, a number of tags that the caller names, a size
+ * that `OperationContext.document` enforces, UTF-8 only. Attributes and namespace prefixes are dropped: S3
+ * gives them no meaning in requests.
  *
- * More lenient than XML 1.0 in one point: control characters, raw or as references, are kept, because keys contain
- * them and Python's clients send them raw. Line ends are normalised as XML 1.0 section 2.11 says.
+ * More lenient than XML 1.0 in one point: control characters, raw or as references, are kept, because keys
+ * contain them and Python's clients send them raw. Line ends are normalised as XML 1.0 section 2.11 says.
  */
 import { XMLParser } from 'fast-xml-parser';
 import { HoldfastError } from '../base/errors.ts';
@@ -51,7 +52,8 @@ const parser = new XMLParser({
 
 /**
  * The root element of a document, which must be called `rootName`.
- * @param tagsMax bound on opening and closing tags together, so that a small body cannot become millions of objects.
+ * @param tagsMax bound on opening and closing tags together, so that a small body cannot become millions of
+ * objects.
  * @throws MalformedXML
  */
 export function parseXml(bytes: Uint8Array, rootName: string, tagsMax: number): XmlElement {
@@ -83,7 +85,8 @@ export interface XmlFields {
 }
 
 /**
- * Reads the children of `parent`. Any name that is in neither list is refused, as is a second one of `single`.
+ * Reads the children of `parent`. Any name that is in neither list is refused, as is a second one of
+ * `single`.
  * @throws MalformedXML
  */
 export function readFields(

@@ -1,4 +1,5 @@
 /** Header parsing that the handlers share: dates, ranges, conditions, metadata, tags, checksums, copy sources. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HoldfastError } from '../../src/base/errors.ts';
 import { objectAttributes, storedHeaders, userMetadata } from '../../src/s3/headers-attributes.ts';
@@ -40,6 +41,13 @@ describe('dates', () => {
   test('are shown in whole seconds', () => {
     expect(httpDate(time + 999)).toBe('Sun, 06 Nov 1994 08:49:37 GMT');
     expect(isoDate(time + 999)).toBe('1994-11-06T08:49:37.000Z');
+  });
+  test('an ISO date is what Date says, whatever was shown before it', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4e12 }), (timeMs) => {
+        expect(isoDate(timeMs)).toBe(`${new Date(timeMs).toISOString().slice(0, 19)}.000Z`);
+      }),
+    );
   });
 });
 

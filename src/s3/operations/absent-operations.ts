@@ -1,7 +1,8 @@
 /**
- * Operations of S3 that Holdfast does not have and that no other file mentions. They are rows of the table so that logs,
- * metrics and the answer to the client have their names: NotImplemented, never something else by accident.
- * Reading the lock state of an object is answered as AWS does for a bucket that was created without Object Lock.
+ * Operations of S3 that Holdfast does not have and that no other file mentions. They are rows of the table so
+ * that logs, metrics and the answer to the client have their names: NotImplemented, never something else by
+ * accident. Reading the lock state of an object is answered as AWS does for a bucket that was created without
+ * Object Lock.
  */
 import { HoldfastError } from '../../base/errors.ts';
 import { checkVersionId } from '../headers-copy-source.ts';

@@ -1,9 +1,9 @@
 /**
- * Bucket settings that Holdfast does not have, but that clients ask for. Reading one gives AWS's answer for a bucket on
- * which it was never configured, where that is the truth; setting or deleting one is NotImplemented under its name.
- * They differ only in names and codes, so they are one table and not a file each.
- * Source: docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html and the error codes
- * beside each operation.
+ * Bucket settings that Holdfast does not have, but that clients ask for. Reading one gives AWS's answer for a
+ * bucket on which it was never configured, where that is the truth; setting or deleting one is NotImplemented
+ * under its name. They differ only in names and codes, so they are one table and not a file each.
+ * Source: docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html and the
+ * error codes beside each operation.
  */
 import { type ErrorCode, HoldfastError } from '../../base/errors.ts';
 import type { Operation, OperationContext, OperationResponse } from '../operation.ts';

@@ -1,7 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
- * As in AWS, storage class, ACL and website redirect are never taken from the source. A redirect can be given with the
- * REPLACE directive only, because `objects` takes the target's headers whole.
+ * As in AWS, storage class, ACL and website redirect are never taken from the source. A redirect can be given
+ * with the REPLACE directive only, because `objects` takes the target's headers whole.
  */
 import { HoldfastError, hasCode } from '../../base/errors.ts';
 import type { CopyRequest, CopyResult } from '../../objects/types.ts';

@@ -1,6 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
- * Any region is taken and given back. Buckets have one owner and no ACLs, so BucketOwnerEnforced is what is true.
+ * Any region is taken and given back. Buckets have one owner and no ACLs, so BucketOwnerEnforced is what is
+ * true.
  */
 
 import { HoldfastError } from '../../base/errors.ts';

@@ -1,6 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
- * Each key succeeds or fails by itself. Deletes run side by side, so that one group commit takes many of them.
+ * Each key succeeds or fails by itself. Deletes run side by side, so that one group commit takes many of
+ * them.
  */
 import { HoldfastError } from '../../base/errors.ts';
 import { KIB, MIB } from '../../base/units.ts';

@@ -1,4 +1,7 @@
-/** docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html: never enabled means an empty configuration. */
+/**
+ * docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html: never enabled means an empty
+ * configuration.
+ */
 import type { Operation } from '../operation.ts';
 import { xmlResponse } from './support/responses.ts';
 

@@ -1,4 +1,7 @@
-/** docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: GetObject's headers, read from the metadata alone. */
+/**
+ * docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: GetObject's headers, read from the metadata
+ * alone.
+ */
 
 import { objectHeaders, objectStatus } from '../headers-object.ts';
 import type { Operation } from '../operation.ts';

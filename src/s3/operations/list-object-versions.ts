@@ -1,6 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
- * Buckets are unversioned: each key has one version, the latest, whose id is `null`, and there are no delete markers.
+ * Buckets are unversioned: each key has one version, the latest, whose id is `null`, and there are no delete
+ * markers.
  */
 
 import { invalidArgument } from '../headers-values.ts';

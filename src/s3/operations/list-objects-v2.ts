@@ -1,7 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
- * A continuation token names the last key of the page before; where both are given it counts, and start-after is only
- * shown again. An empty token means the first page, as Ceph has it and some clients rely on.
+ * A continuation token names the last key of the page before; where both are given it counts, and start-after
+ * is only shown again. An empty token means the first page, as Ceph has it and some clients rely on.
  */
 import type { Operation } from '../operation.ts';
 import { escapeXml } from '../xml-build.ts';

@@ -1,7 +1,7 @@
 /**
  * docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html
- * Buckets are unversioned. Both states that can be asked for would change that, so both are refused, and the document is read so that the
- * refusal can say which.
+ * Buckets are unversioned. Both states that can be asked for would change that, so both are refused, and the
+ * document is read so that the refusal can say which.
  */
 
 import { HoldfastError } from '../../base/errors.ts';

@@ -1,4 +1,7 @@
-/** docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html: `private` changes nothing, all else is refused. */
+/**
+ * docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html: `private` changes nothing, all else is
+ * refused.
+ */
 
 import { checkObjectAcl } from '../headers-attributes.ts';
 import { BODY_CHECKSUM_HEADERS } from '../headers-checksums.ts';

@@ -235,7 +235,7 @@ describe('GetObject', () => {
   test('versionId is null or not there', async () => {
     expect((await get({}, { versionId: 'null' })).status).toBe(200);
     expect(await s3.refusal('GET', '/bucket/key', { query: { versionId: 'abc' } })).toBe('NoSuchVersion');
-    expect(await s3.refusal('HEAD', '/bucket/key', { query: { versionId: '' } })).toBe('NoSuchVersion');
+    expect(await s3.refusal('HEAD', '/bucket/key', { query: { versionId: '' } })).toBe('InvalidArgument');
   });
 
   test('what is not there', async () => {

@@ -1,6 +1,6 @@
 /**
- * ACLs, which here have one truth: the owner has FULL_CONTROL, nobody else anything. Getting one shows that, putting one is accepted when
- * it says the same.
+ * ACLs, which here have one truth: the owner has FULL_CONTROL, nobody else anything. Getting one shows that,
+ * putting one is accepted when it says the same.
  * Source: docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
  */
 import type { IncomingHttpHeaders } from 'node:http';
@@ -30,7 +30,8 @@ export function aclResponse(identity: S3Identity): OperationResponse {
 }
 
 /**
- * Accepts a canned ACL that `checkCanned` accepts, or a document that grants the owner FULL_CONTROL and nothing more.
+ * Accepts a canned ACL that `checkCanned` accepts, or a document that grants the owner FULL_CONTROL and
+ * nothing more.
  * @throws NotImplemented, MalformedACLError, MissingSecurityHeader when there is neither
  */
 export async function checkPutAcl(

@@ -19,8 +19,8 @@ export function checkBodySize(body: IncomingBody): void {
 }
 
 /**
- * The same body, with the checksum computed here when the client did not send one. AWS refuses such parts; completing
- * needs the value of every part, and older SDKs leave it out.
+ * The same body, with the checksum computed here when the client did not send one. AWS refuses such parts;
+ * completing needs the value of every part, and older SDKs leave it out.
  */
 export function withChecksum(body: IncomingBody, algorithm: ChecksumAlgorithm): IncomingBody {
   const digest = digestOf(algorithm);

@@ -6,7 +6,10 @@ import { invalidArgument } from '../../headers-values.ts';
 export const PAGE_ENTRIES_MAX = 1000;
 const INTEGER_MAX = 2 ** 31 - 1;
 
-/** A count of entries: absent means the most there can be, more than that is cut to it. @throws InvalidArgument */
+/**
+ * A count of entries: absent means the most there can be, more than that is cut to it. @throws
+ * InvalidArgument
+ */
 export function pageSize(query: URLSearchParams, name: string, entriesMax = PAGE_ENTRIES_MAX): number {
   return Math.min(integer(query.get(name), name, entriesMax), entriesMax);
 }
@@ -64,7 +67,10 @@ export function decodeToken(token: string): string {
   throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
 }
 
-/** Which further elements of a listing were asked for: RestoreStatus, which no object has here. @throws InvalidArgument */
+/**
+ * Which further elements of a listing were asked for: RestoreStatus, which no object has here. @throws
+ * InvalidArgument
+ */
 export function checkOptionalAttributes(value: string | string[] | undefined): void {
   for (const attribute of String(value ?? '').split(',')) {
     if (attribute.trim() === '' || attribute.trim() === 'RestoreStatus') continue;

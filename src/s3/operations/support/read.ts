@@ -1,4 +1,7 @@
-/** What GetObject and HeadObject ask of `objects`, and the answer to a conditional read that found nothing new. */
+/**
+ * What GetObject and HeadObject ask of `objects`, and the answer to a conditional read that found nothing
+ * new.
+ */
 import { HoldfastError, hasCode } from '../../../base/errors.ts';
 import type { ObjectHead, ReadRequest } from '../../../objects/types.ts';
 import { checksumModeEnabled } from '../../headers-checksums.ts';
@@ -41,8 +44,9 @@ export function readRequest({ bucket, key, query, headers }: OperationContext): 
 const NOT_MODIFIED_ATTEMPTS = 3;
 
 /**
- * Runs `read`. When it finds nothing new, answers 304 with the validators of RFC 9110 section 15.4.5, read from a version
- * of which "not modified" is true: in between the object may have been replaced, and then it is read again.
+ * Runs `read`. When it finds nothing new, answers 304 with the validators of RFC 9110 section 15.4.5, read
+ * from a version of which "not modified" is true: in between the object may have been replaced, and then it
+ * is read again.
  */
 export async function unlessNotModified(
   context: OperationContext,

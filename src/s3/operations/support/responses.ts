@@ -18,7 +18,10 @@ export function xmlResponse(
   return xmlText(buildXml(rootName, content), headers);
 }
 
-/** For work that may outlast a client's patience. An error rejects; the server renders it, with its own status if it can. */
+/**
+ * For work that may outlast a client's patience. An error rejects; the server renders it, with its own status
+ * if it can.
+ */
 export function deferredXml(
   rootName: string,
   content: Promise<XmlObject>,
