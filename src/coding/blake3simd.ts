@@ -1,7 +1,6 @@
 /**
  * BLAKE3 of one long view, four chunks at a time in WebAssembly SIMD (blake3wasm.ts): 1.6 GB/s a thread where hash-wasm, which
- * computes one chunk after the other, does 0.7. Making the
- * module takes 10 ms, once a thread.
+ * computes one chunk after the other, does 0.7. Making the module takes 10 ms, once a thread.
  *
  * The tree (BLAKE3 paper, section 2.1): chunks of 1,024 bytes are leaves; a left subtree is the largest power of two of
  * chunks that leaves something to the right. So every stretch of 64 chunks but the last is a complete subtree, and their
