@@ -48,7 +48,10 @@ export function chunkedDecoder(
   signing: ChunkSigning,
   claims: BodyClaims,
 ): { decoder: ChunkedDecoder; lengthBytes: number } | undefined {
-  if (!form.framed) return undefined;
+  if (!form.framed) {
+    refuseHiddenFraming(headers, form);
+    return undefined;
+  }
   const announced = headers['x-amz-decoded-content-length'];
   if (typeof announced !== 'string') {
     throw new HoldfastError('MissingContentLength', {
@@ -61,6 +64,14 @@ export function chunkedDecoder(
     lengthBytes,
     decoder: new ChunkedDecoder({ form, signing, announcedTrailers, decodedLengthBytes: lengthBytes }),
   };
+}
+
+/** Chunk headers in a body that is not announced as a stream would end up inside the object. */
+function refuseHiddenFraming(headers: IncomingHttpHeaders, form: PayloadForm): void {
+  if (!headers['content-encoding']?.toLowerCase().includes('aws-chunked')) return;
+  throw new HoldfastError('InvalidRequest', {
+    detail: `Content-Encoding: aws-chunked needs an x-amz-content-sha256 that begins with STREAMING-, not ${form.name}.`,
+  });
 }
 
 function readLength(text: string, name: string): number {

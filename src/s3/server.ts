@@ -206,6 +206,8 @@ export class S3Server {
     this.#outstanding.set(request.socket, (this.#outstanding.get(request.socket) ?? 1) - 1);
     if (!response.writableFinished) exchange.abandon();
     this.#record(exchange);
+    // An answer that began before the stop promised to keep its connection; nobody would close it.
+    if (this.#parts.closing) setImmediate(() => this.#server?.closeIdleConnections());
     if (request.complete || request.socket.destroyed) {
       this.#deadlines.forget(exchange);
       return;

@@ -1,6 +1,7 @@
 /** Calls a handler as the server would, through the real operation table, against an ObjectService in memory. */
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { crc32 } from 'node:zlib';
 import { pino } from 'pino';
 import { HoldfastError } from '../../src/base/errors.ts';
 import type { DigestAlgorithm } from '../../src/coding/digests.ts';
@@ -139,4 +140,11 @@ function incomingBody(bytes: Buffer, headers: IncomingHttpHeaders): IncomingBody
 
 export function md5Hex(text: string | Buffer): string {
   return createHash('md5').update(text).digest('hex');
+}
+
+/** As in x-amz-checksum-crc32. */
+export function crc32Base64(text: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32(text));
+  return bytes.toString('base64');
 }

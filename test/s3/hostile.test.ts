@@ -370,6 +370,18 @@ describe('stopping', () => {
     await late.waitClosed();
   });
 
+  test('a body on its way is sent to its end, and its connection closed then', async () => {
+    const harness = await harnessWith([slowGet(20_000_000)]);
+    const raw = client(harness);
+    raw.send(head(harness, { method: 'GET', path: '/bucket/k' }));
+    await raw.until(() => raw.received.length > 0, 'first bytes');
+    const started = Date.now();
+    const closed = harness.server.close({ graceMs: 20_000 });
+    expect((await raw.receive()).body.equals(pattern(20_000_000))).toBe(true);
+    await closed;
+    expect(Date.now() - started).toBeLessThan(5000);
+  });
+
   test('what is left at the deadline is ended', async () => {
     let aborted = false;
     const stuck: Operation = {

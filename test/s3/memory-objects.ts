@@ -5,9 +5,11 @@
  */
 import { createHash } from 'node:crypto';
 import { HoldfastError } from '../../src/base/errors.ts';
+import { createBodyDigest } from '../../src/coding/digest.ts';
 import type { BodyDigests, DigestAlgorithm } from '../../src/coding/digests.ts';
 import type { ObjectAttributes } from '../../src/metadata/records.ts';
 import type * as objects from '../../src/objects/types.ts';
+import { digestOf } from '../../src/s3/headers-checksums.ts';
 
 interface Stored {
   readonly info: objects.ObjectInfo;
@@ -197,17 +199,9 @@ export class MemoryObjects implements objects.ObjectService {
     }
     const digest = md5(Buffer.concat(parts.map((part) => Buffer.from(part.info.etag, 'hex'))));
     const etag = `${digest.toString('hex')}-${parts.length}`;
-    const { checksumAlgorithm: algorithm, checksumType: type } = upload.request;
-    const checksum = algorithm && type ? { algorithm, type, value: `AAAAAA==-${parts.length}` } : undefined;
-    this.#store(
-      bucket,
-      request.key,
-      upload.request,
-      bytes,
-      etag,
-      checksum,
-      parts.map((part) => part.info),
-    );
+    const infos = parts.map((part) => part.info);
+    const checksum = wholeChecksum(upload.request, infos, bytes);
+    this.#store(bucket, request.key, upload.request, bytes, etag, checksum, infos);
     bucket.uploads.delete(request.uploadId);
     return { etag, checksum, sizeBytes: bytes.length };
   }
@@ -392,11 +386,23 @@ async function readBody(body: objects.IncomingBody) {
   return { bytes, digests, checksum: body.verify(digests) };
 }
 
-/** The CRCs are not computed here: four zero bytes stand for any of them. */
 function digestsOf(bytes: Buffer, algorithms: readonly DigestAlgorithm[]): BodyDigests {
-  const others = algorithms.map((algorithm) => [
-    algorithm,
-    algorithm.startsWith('crc') ? Buffer.alloc(4) : createHash(algorithm).update(bytes).digest(),
-  ]);
-  return { ...Object.fromEntries(others), md5: md5(bytes) };
+  const digest = createBodyDigest(algorithms);
+  digest.update(bytes);
+  return digest.digest();
+}
+
+/** The checksum of a finished upload; a part without one has no place in a composite, and is left out. */
+function wholeChecksum(
+  request: objects.UploadRequest,
+  parts: readonly objects.PartInfo[],
+  bytes: Buffer,
+): objects.ObjectInfo['checksum'] {
+  const { checksumAlgorithm: algorithm, checksumType: type } = request;
+  if (!algorithm || !type) return undefined;
+  const values = parts.map((part) => Buffer.from(part.checksum?.value ?? '', 'base64'));
+  const name = digestOf(algorithm);
+  const digest = digestsOf(type === 'COMPOSITE' ? Buffer.concat(values) : bytes, [name])[name];
+  const suffix = type === 'COMPOSITE' ? `-${parts.length}` : '';
+  return { algorithm, type, value: `${digest?.toString('base64')}${suffix}` };
 }

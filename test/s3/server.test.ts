@@ -254,6 +254,11 @@ describe('bodies', () => {
     expect(codeOf(ecdsa)).toBe('NotImplemented');
   });
 
+  test('aws-chunked that is not announced as a stream', async () => {
+    expect(codeOf(await put({ 'content-encoding': 'gzip,aws-chunked' }))).toBe('InvalidRequest');
+    expect((await put({ 'content-encoding': 'gzip' })).status).toBe(200);
+  });
+
   test('streaming with faults', async () => {
     const options = { chunkBytes: 65_536, signed: true };
     const unsignedForm = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
