@@ -20,8 +20,10 @@ export interface GridNode {
 }
 
 export type NodeOutcome =
-  | { readonly kind: 'write' | 'read'; readonly durationMs: number }
-  | { readonly kind: 'failed' | 'missedDeadline'; readonly error?: unknown };
+  | { readonly kind: 'write'; readonly durationMs: number }
+  | { readonly kind: 'read'; readonly durationMs: number }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'missedDeadline' };
 
 export interface Grid {
   nodes(): readonly GridNode[];

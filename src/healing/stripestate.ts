@@ -6,10 +6,9 @@
 import type { CommitOperation } from '../commitlog/commit.ts';
 import { keys } from '../metadata/keys.ts';
 import { encodeRecord, type QueueRecord, RECORD_FORMAT, type StripeRecord } from '../metadata/records.ts';
+import { isGoodBit } from '../stripes/fragments.ts';
 
-export function isGood(record: StripeRecord, index: number): boolean {
-  return ((record.good[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-}
+export const isGood: (record: StripeRecord, index: number) => boolean = isGoodBit;
 
 export function goodCount(record: StripeRecord): number {
   let count = 0;
