@@ -1,8 +1,8 @@
 /**
- * What a 3Node does for a gateway: keep fragments under opaque names. The embedded node (store.ts) implements it
+ * What a 3Node does for a gateway: keep fragments under opaque names. The embedded node (embedded.ts) implements it
  * in-process; remote daemons and rented 0-db namespaces will implement the same interface.
  *
- * A stored fragment is `bytes ‖ trailer` (80 bytes, layout in src/node/trailer.ts). A node has no keys: it can check the
+ * A stored fragment is `bytes ‖ trailer` (80 bytes, design/commits.md). A node has no keys: it can check the
  * BLAKE3 root in the trailer, not the MAC.
  */
 

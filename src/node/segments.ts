@@ -30,7 +30,8 @@ export class Segment {
   opening: Promise<DiskFile> | undefined;
   users = 0;
   lastUse = 0;
-  removed = false;
+  /** The last user closes the file. */
+  retired = false;
 
   constructor(path: string, header: SegmentHeader, sizeBytes: number) {
     this.path = path;
@@ -171,7 +172,7 @@ export class SegmentSet {
   release(segment: Segment): void {
     segment.users--;
     segment.lastUse = ++this.#uses;
-    if (segment.removed && segment.users === 0) void this.#closeFile(segment);
+    if (segment.retired && segment.users === 0) void this.#closeFile(segment);
   }
 
   /** Removes the file for good: when this resolves it will not come back after a power cut. */
@@ -181,14 +182,18 @@ export class SegmentSet {
     await this.disk.syncDirectory(this.directory);
     this.#segments.delete(segment.number);
     this.#totalBytes -= segment.sizeBytes;
-    segment.removed = true;
+    segment.retired = true;
     if (segment.users === 0) await this.#closeFile(segment);
   }
 
+  /** Files that are being read are closed by their last reader: a descriptor's number must not be reused under a read. */
   async close(): Promise<void> {
-    const files = [...this.#segments.values()].map((segment) => segment.file);
-    for (const segment of this.#segments.values()) segment.file = undefined;
-    await Promise.all(files.map((file) => file?.close().catch(() => {})));
+    if (this.#active) this.#active.users--;
+    this.#active = undefined;
+    for (const segment of this.#segments.values()) {
+      segment.retired = true;
+      if (segment.users === 0) await this.#closeFile(segment);
+    }
   }
 
   #open(segment: Segment): Promise<DiskFile> {

@@ -86,8 +86,9 @@ export class SegmentScanner {
   }
 
   async #load(position: number): Promise<void> {
-    const adjoins = position <= this.#windowAt + this.#window.length && this.#window.length > 0;
-    this.#windowBytes = adjoins ? Math.min(this.#windowBytes * 4, WINDOW_BYTES_MAX) : WINDOW_BYTES_MIN;
+    const skippedBytes = position - this.#windowAt - this.#window.length;
+    const dense = this.#window.length > 0 && skippedBytes < this.#windowBytes;
+    this.#windowBytes = dense ? Math.min(this.#windowBytes * 4, WINDOW_BYTES_MAX) : WINDOW_BYTES_MIN;
     const wanted = Math.min(this.#windowBytes, this.#endBytes - position);
     const target = this.#memory.subarray(0, wanted);
     const count = await readTolerant(this.#file, target, position);

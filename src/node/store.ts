@@ -309,6 +309,7 @@ export class NodeStore implements FragmentStore {
     this.#closed = true;
     await this.#compactor.idle();
     await this.#core.committer.idle();
+    this.#core.committer.end(this.#stopped());
     await this.#core.segments.close();
   }
 
@@ -331,9 +332,7 @@ export class NodeStore implements FragmentStore {
   }
 
   #assertServing(): void {
-    if (this.#closed) {
-      throw new HoldfastError('NodeUnavailable', { detail: `node ${this.nodeUuid} is stopped` });
-    }
+    if (this.#closed) throw this.#stopped();
     const ended = this.#core.committer.ended;
     if (ended) throw ended;
     if (this.#clock.monotonicMs() - this.#checkedAtMs > DIRECTORY_CHECK_MS_MAX && !this.#checking) {
@@ -409,6 +408,10 @@ export class NodeStore implements FragmentStore {
 
   #space() {
     return this.#capacity.get(this.#core.segments.totalBytes);
+  }
+
+  #stopped(): HoldfastError {
+    return new HoldfastError('NodeUnavailable', { detail: `node ${this.nodeUuid} is stopped` });
   }
 
   #admit(queuedBytes: number): void {
