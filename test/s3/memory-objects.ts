@@ -280,7 +280,7 @@ export class MemoryObjects implements objects.ObjectService {
 
   #source(source: objects.CopySource): Stored {
     const stored = this.#object(source.bucket, source.key);
-    checkRead(stored.info, source.conditions);
+    checkRead(stored.info, source.conditions, 'PreconditionFailed');
     return stored;
   }
 
@@ -366,7 +366,11 @@ function checkWrite(info: objects.ObjectInfo | undefined, conditions?: objects.W
   }
 }
 
-function checkRead(info: objects.ObjectInfo, conditions: objects.ReadConditions = {}): void {
+function checkRead(
+  info: objects.ObjectInfo,
+  conditions: objects.ReadConditions = {},
+  unchanged: 'NotModified' | 'PreconditionFailed' = 'NotModified',
+): void {
   const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
   const modifiedMs = Math.floor(info.modifiedMs / 1000) * 1000;
   const named = (etags: readonly string[]) => etags.includes('*') || etags.includes(info.etag);
@@ -374,7 +378,7 @@ function checkRead(info: objects.ObjectInfo, conditions: objects.ReadConditions 
     throw new HoldfastError('PreconditionFailed');
   }
   if (ifNoneMatch ? named(ifNoneMatch) : ifModifiedSinceMs !== undefined && modifiedMs <= ifModifiedSinceMs) {
-    throw new HoldfastError('NotModified');
+    throw new HoldfastError(unchanged);
   }
 }
 

@@ -3,7 +3,7 @@
  * As in AWS, storage class, ACL and website redirect are never taken from the source. A redirect can be given
  * with the REPLACE directive only, because `objects` takes the target's headers whole.
  */
-import { HoldfastError, hasCode } from '../../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import type { CopyRequest, CopyResult } from '../../objects/types.ts';
 import {
   ATTRIBUTE_HEADERS,
@@ -40,7 +40,7 @@ export const copyObject: Operation = {
   ],
   async handle(context) {
     const request = copyRequest(context);
-    const copied = conditionsOfSource(context.objects.copyObject(request));
+    const copied = context.objects.copyObject(request);
     return deferredXml(
       'CopyObjectResult',
       copied.then((result) => copyResult(result)),
@@ -48,16 +48,6 @@ export const copyObject: Operation = {
     );
   },
 };
-
-/** The conditions of a source fail with 412 also where a read would say 304. */
-export async function conditionsOfSource(copied: Promise<CopyResult>): Promise<CopyResult> {
-  try {
-    return await copied;
-  } catch (error) {
-    if (hasCode(error, 'NotModified')) throw new HoldfastError('PreconditionFailed', { cause: error });
-    throw error;
-  }
-}
 
 export function copyResult(result: CopyResult, withType = true): XmlObject {
   return {

@@ -4,7 +4,7 @@ import { COPY_SOURCE_HEADERS, parseCopySource } from '../headers-copy-source.ts'
 import { parseCopyRange } from '../headers-range.ts';
 import { header } from '../headers-values.ts';
 import type { Operation } from '../operation.ts';
-import { conditionsOfSource, copyResult } from './copy-object.ts';
+import { copyResult } from './copy-object.ts';
 import { partNumber } from './support/parameters.ts';
 import { deferredXml } from './support/responses.ts';
 import { uploadPointer } from './support/upload.ts';
@@ -22,7 +22,7 @@ export const uploadPartCopy: Operation = {
     const number = partNumber(query);
     const source = parseCopySource(headers);
     const range = parseCopyRange(header(headers, 'x-amz-copy-source-range'));
-    const copied = conditionsOfSource(objects.uploadPartCopy(uploadPointer(context), number, source, range));
+    const copied = objects.uploadPartCopy(uploadPointer(context), number, source, range);
     return deferredXml(
       'CopyPartResult',
       copied.then((result) => copyResult(result, false)),
