@@ -170,6 +170,9 @@ export class MemoryObjects implements objects.ObjectService {
   ): Promise<objects.CopyResult> {
     const upload = this.#upload(pointer);
     const { bytes } = this.#source(source);
+    if (range && 'lastByte' in range && (range.lastByte ?? 0) >= bytes.length) {
+      throw new HoldfastError('InvalidArgument');
+    }
     const { firstByte, lengthBytes } = resolveRange(range, bytes.length);
     const piece = bytes.subarray(firstByte, firstByte + lengthBytes);
     this.#storePart(upload, partNumber, piece, md5(piece).toString('hex'), undefined);

@@ -166,7 +166,7 @@ describe('UploadPartCopy', () => {
 
   test.each([
     [{ 'x-amz-copy-source-range': 'bytes=2-' }, 'InvalidArgument'],
-    [{ 'x-amz-copy-source-range': 'bytes=20-30' }, 'InvalidRange'],
+    [{ 'x-amz-copy-source-range': 'bytes=20-30' }, 'InvalidArgument'],
     [{ 'x-amz-copy-source-if-match': '"x"' }, 'PreconditionFailed'],
     [{ 'x-amz-copy-source-if-none-match': '*' }, 'PreconditionFailed'],
     [{ 'x-amz-copy-source': 'bucket/nokey' }, 'NoSuchKey'],

@@ -1,6 +1,6 @@
 /**
- * The handlers behind the real server, spoken to by AWS's own SDK with its default checksums and framing: what it
- * parses from our documents and headers is what it would parse from S3's.
+ * The handlers between the real server and the real object layer, spoken to by AWS's own SDK with its default
+ * checksums and framing: what it parses from our documents and headers is what it would parse from S3's.
  */
 import { S3 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
@@ -8,18 +8,20 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operations } from '../../../src/s3/operations/index.ts';
 import { S3Server } from '../../../src/s3/server.ts';
+import { createWorld, type World } from '../../objects/world.ts';
 import { crc32Base64, md5Hex } from '../call.ts';
-import { MemoryObjects } from '../memory-objects.ts';
 
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a secret for tests' };
 const Bucket = 'bucket';
+let world: World;
 let server: S3Server;
 let s3: S3;
 
 beforeAll(async () => {
+  world = await createWorld();
   server = new S3Server({
     operations,
-    objects: new MemoryObjects(),
+    objects: world.service,
     credentials: {
       find: (id) =>
         id === credentials.accessKeyId
@@ -38,6 +40,7 @@ beforeAll(async () => {
 afterAll(async () => {
   s3.destroy();
   await server.close({ graceMs: 0 });
+  await world.close();
 });
 
 const nameOf = async (call: Promise<unknown>): Promise<string> =>
