@@ -42,7 +42,7 @@ export class SegmentScanner {
     this.#file = file;
     this.#crcSeed = crcSeed;
     this.#endBytes = endBytes;
-    this.#memory = memory ?? Buffer.allocUnsafeSlow(WINDOW_BYTES_MAX);
+    this.#memory = memory ?? Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES_MAX, endBytes));
   }
 
   static makeMemory(): Buffer {

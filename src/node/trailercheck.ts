@@ -4,45 +4,39 @@
  */
 import { createBLAKE3 } from 'hash-wasm';
 import { Gate } from '../base/limits.ts';
-import { BLAKE3_BYTES, blake3 } from '../coding/blake3.ts';
+import { blake3 } from '../coding/blake3.ts';
+import { parseTrailer, TRAILER_BYTES, type Trailer } from '../coding/trailer.ts';
 import { crc32c } from './crc32c.ts';
-import { FRAGMENT_TRAILER_BYTES } from './fragmentstore.ts';
 
-const TRAILER_FORMAT = 1;
-const FRAGMENT_LENGTH_AT = 8;
-const ROOT_AT = 16;
 /** At most this much is hashed in one turn of the event loop, about 0.4 ms. */
 export const HASH_SLICE_BYTES = 256 * 1024;
 
-/** Whether the last 80 bytes of a stored value of `storedLengthBytes` are a trailer that belongs to that length. */
-export function trailerFits(trailer: Uint8Array, storedLengthBytes: number): boolean {
-  if (trailer.length !== FRAGMENT_TRAILER_BYTES || trailer[0] !== TRAILER_FORMAT) return false;
-  const view = new DataView(trailer.buffer, trailer.byteOffset, trailer.byteLength);
-  return view.getUint32(FRAGMENT_LENGTH_AT) === storedLengthBytes - FRAGMENT_TRAILER_BYTES;
+/** The trailer, when these last 80 bytes of a stored value are one and belong to its length. */
+function fittingTrailer(bytes: Uint8Array, storedLengthBytes: number): Trailer | undefined {
+  const trailer = parseTrailer(bytes);
+  return trailer?.fragmentLengthBytes === storedLengthBytes - TRAILER_BYTES ? trailer : undefined;
 }
 
-function rootOf(trailer: Uint8Array): Uint8Array {
-  return trailer.subarray(ROOT_AT, ROOT_AT + BLAKE3_BYTES);
+export function trailerFits(bytes: Uint8Array, storedLengthBytes: number): boolean {
+  return fittingTrailer(bytes, storedLengthBytes) !== undefined;
 }
 
 /** The last 80 bytes of the concatenated pieces; shorter when there are fewer. */
 export function trailerOfPieces(pieces: readonly Uint8Array[]): Uint8Array {
   const last = pieces.at(-1);
-  if (last && last.length >= FRAGMENT_TRAILER_BYTES)
-    return last.subarray(last.length - FRAGMENT_TRAILER_BYTES);
+  if (last && last.length >= TRAILER_BYTES) return last.subarray(last.length - TRAILER_BYTES);
   const joined = Buffer.concat(pieces);
-  return joined.subarray(Math.max(0, joined.length - FRAGMENT_TRAILER_BYTES));
+  return joined.subarray(Math.max(0, joined.length - TRAILER_BYTES));
 }
 
 /** Checks a stored fragment that is in memory, in one turn. `trailerCrc` is the CRC-32C of its trailer. */
 export function storedFragmentIsIntact(stored: Uint8Array, trailerCrc: number): boolean {
-  const bytesLength = stored.length - FRAGMENT_TRAILER_BYTES;
+  const bytesLength = stored.length - TRAILER_BYTES;
   if (bytesLength < 0) return false;
   const trailer = stored.subarray(bytesLength);
   if (crc32c(trailer) !== trailerCrc) return false;
-  return (
-    trailerFits(trailer, stored.length) && blake3(stored.subarray(0, bytesLength)).equals(rootOf(trailer))
-  );
+  const root = fittingTrailer(trailer, stored.length)?.root;
+  return root !== undefined && blake3(stored.subarray(0, bytesLength)).equals(root);
 }
 
 /** Reads `target.length` bytes from `offsetBytes` of a stored fragment; false when they are not all there. */
@@ -81,10 +75,11 @@ export class FragmentVerifier {
     trailerCrc: number | undefined,
     read: ReadStored,
   ): Promise<boolean> {
-    const bytesLength = storedLengthBytes - FRAGMENT_TRAILER_BYTES;
-    const trailer = Buffer.alloc(FRAGMENT_TRAILER_BYTES);
+    const bytesLength = storedLengthBytes - TRAILER_BYTES;
+    const trailer = Buffer.alloc(TRAILER_BYTES);
     if (bytesLength < 0 || !(await read(trailer, bytesLength))) return false;
-    if (!trailerFits(trailer, storedLengthBytes)) return false;
+    const root = fittingTrailer(trailer, storedLengthBytes)?.root;
+    if (!root) return false;
     if (trailerCrc !== undefined && crc32c(trailer) !== trailerCrc) return false;
     this.#hasher.init();
     for (let at = 0; at < bytesLength; at += HASH_SLICE_BYTES) {
@@ -92,6 +87,6 @@ export class FragmentVerifier {
       if (!(await read(slice, at))) return false;
       this.#hasher.update(slice);
     }
-    return Buffer.from(this.#hasher.digest('binary')).equals(rootOf(trailer));
+    return Buffer.from(this.#hasher.digest('binary')).equals(root);
   }
 }

@@ -11,7 +11,7 @@ import { Prng } from '../simulation/prng.ts';
 import { makeFragment, type TestFragment } from './fragments.ts';
 import { simulatedOptions } from './nodes.ts';
 
-const SEEDS = Number(process.env['HOLDFAST_CRASH_SEEDS'] ?? 400);
+const SEEDS = Number(process.env['HOLDFAST_CRASH_SEEDS'] ?? 300);
 const ONLY = process.env['HOLDFAST_CRASH_SEED'];
 const NAMES = 40;
 const LIVES = 4;

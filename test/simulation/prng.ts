@@ -50,11 +50,9 @@ export class Prng implements Random {
   }
 
   bytes(length: number): Buffer {
-    const bytes = Buffer.alloc(length);
-    let i = 0;
-    for (; i + 4 <= length; i += 4) bytes.writeUInt32LE(this.u32(), i);
-    for (; i < length; i++) bytes[i] = this.u32() & 0xff;
-    return bytes;
+    const words = new Uint32Array((length + 3) >>> 2);
+    for (let i = 0; i < words.length; i++) words[i] = this.u32();
+    return Buffer.from(words.buffer, 0, length);
   }
 
   /** A generator of its own, so that one part's draws do not shift another's. */
