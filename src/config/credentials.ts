@@ -4,7 +4,7 @@
  * `credentials.json`, which is made at the first start, mode 0600.
  */
 import { readFile } from 'node:fs/promises';
-import { writeFileDurably } from '../base/durablefile.ts';
+import { createFileDurably } from '../base/durablefile.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { KIB } from '../base/units.ts';
@@ -88,7 +88,7 @@ async function readCredentials(file: string): Promise<Credentials | undefined> {
 async function makeCredentials(file: string, random: Random): Promise<Credentials> {
   const accessKeyId = `HF${base32(random.bytes(11)).slice(0, 18)}`;
   const secretAccessKey = random.bytes(30).toString('base64url');
-  await writeFileDurably(file, `${JSON.stringify({ accessKeyId, secretAccessKey }, null, 2)}\n`, 0o600);
+  await createFileDurably(file, `${JSON.stringify({ accessKeyId, secretAccessKey }, null, 2)}\n`, 0o600);
   return { accessKeyId, secretAccessKey, source: file };
 }
 

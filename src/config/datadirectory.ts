@@ -13,8 +13,10 @@ export const DATA_FORMAT = 1;
 
 export interface DataDirectory {
   readonly path: string;
-  /** True when nothing was there: keys, credentials and nodes may be made. */
-  readonly fresh: boolean;
+  /** Whether keys are there already. */
+  readonly hasBundle: boolean;
+  /** Whether some embedded node is there already. */
+  readonly hasNodes: boolean;
   readonly metadata: string;
   readonly nodes: string;
   readonly bundle: string;
@@ -34,15 +36,17 @@ export async function openDataDirectory(given: string): Promise<DataDirectory> {
     throw unusable(path, cause);
   }
   const formatFile = join(path, 'format.json');
-  const fresh = !existsSync(formatFile);
-  if (fresh) await begin(path, formatFile);
-  else await checkFormat(formatFile);
+  if (existsSync(formatFile)) await checkFormat(formatFile);
+  else await begin(path, formatFile);
+  const nodes = join(path, 'nodes');
+  const bundle = join(path, 'bundle.json');
   return {
     path,
-    fresh,
+    hasBundle: existsSync(bundle),
+    hasNodes: existsSync(nodes) && (await readdir(nodes)).length > 0,
     metadata: join(path, 'metadata'),
-    nodes: join(path, 'nodes'),
-    bundle: join(path, 'bundle.json'),
+    nodes,
+    bundle,
     credentials: join(path, 'credentials.json'),
   };
 }

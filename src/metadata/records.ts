@@ -196,8 +196,10 @@ export type NodeAdminState = 'active' | 'draining' | 'lost';
 
 export interface NodeRecord extends RecordBase {
   readonly nodeUuid: string;
-  /** Absolute directory of an embedded node. */
+  /** Directory of an embedded node: relative to the data directory when it lies below it, else absolute. */
   readonly path: string;
+  /** Whether the directory was made on the data directory's own file system, where no disk can have come unmounted. */
+  readonly onDataFilesystem: boolean;
   readonly farm: string;
   readonly state: NodeAdminState;
   readonly addedMs: number;

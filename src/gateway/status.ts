@@ -1,0 +1,161 @@
+/** Puts the status report together from what nodes answered, what stripe records say, and what healing does. */
+
+import type { StatusReport } from '../admin/report.ts';
+import { availableCodecs, codecById } from '../coding/registry.ts';
+import { version } from '../config/version.ts';
+import type { GridRegistry } from '../grid/registry.ts';
+import { diskLossesSurvived, survivalText, usableBytes } from '../healing/capacity.ts';
+import type { Healer } from '../healing/healer.ts';
+import { decodeCounter } from '../metadata/counter.ts';
+import type { MetadataEngine } from '../metadata/engine.ts';
+import { keys } from '../metadata/keys.ts';
+import type { Profile } from '../stripes/types.ts';
+
+export interface StatusSources {
+  readonly registry: GridRegistry;
+  readonly healer: Healer;
+  readonly engine: MetadataEngine;
+  readonly profile: Profile;
+  readonly endpoint: string;
+  readonly grid: string;
+  readonly startedAtMs: number;
+  readonly nowMs: () => number;
+  readonly absolutePath: (path: string) => string;
+  /** Whether the committer cannot write at the moment. */
+  readonly isStalled: () => boolean;
+}
+
+export async function buildStatus(sources: StatusSources): Promise<StatusReport> {
+  const { registry, healer, engine, profile } = sources;
+  const nodes = nodeReports(sources);
+  const present = nodes.filter((node) => node.admin !== 'lost');
+  const [objects, summary, healing, scrub] = await Promise.all([
+    countObjects(engine),
+    healer.stripes.summary(),
+    healer.report(),
+    scrubReport(healer),
+  ]);
+  const { missingBytes: _, countedMs, ...stripes } = summary;
+  const filesystems = registry
+    .nodes()
+    .filter((node) => node.record.state !== 'lost' && node.hello !== undefined)
+    .map((node) => node.hello?.filesystemId ?? '');
+  const nodeLosses = Math.max(0, profile.m - worstMissing(stripes.byMissing));
+  const disks = stripes.unreadable > 0 ? 0 : diskLossesSurvived(filesystems, nodeLosses);
+  const capacities = present.map((node) => node.capacityBytes);
+  const health = healthOf(
+    stripes,
+    present.some((node) => node.state !== 'online'),
+  );
+  return {
+    version,
+    generatedAtMs: sources.nowMs(),
+    startedAtMs: sources.startedAtMs,
+    endpoint: sources.endpoint,
+    grid: sources.grid,
+    profile: { k: profile.k, m: profile.m, codec: codecById(profile.codecId).name },
+    kernels: `portable (TypeScript and WebAssembly); codecs: ${availableCodecs.map(({ name }) => name).join(', ')}`,
+    objects,
+    nodes,
+    stripes,
+    stripesCountedMs: countedMs,
+    healing,
+    scrub,
+    capacity: { usableBytes: usableBytes(capacities, profile.k, profile.m), usedBytes: objects.bytes },
+    survives: { nodes: nodeLosses, disks, text: survivalText(nodeLosses, disks, new Set(filesystems).size) },
+    health,
+    warnings: warningsFor({ ...sources, nodes: present, stripes, disks, healing }),
+  };
+}
+
+function nodeReports({ registry, absolutePath }: StatusSources): StatusReport['nodes'] {
+  return registry.nodes().map((node) => ({
+    id: node.id,
+    state: node.state,
+    admin: node.record.state,
+    path: absolutePath(node.record.path),
+    farm: node.record.farm,
+    fragments: node.hello?.fragmentCount ?? 0,
+    usedBytes: node.hello?.usedBytes ?? 0,
+    capacityBytes: node.hello?.capacityBytes ?? 0,
+    freeBytes: node.hello?.freeBytes ?? 0,
+    filesystemId: node.hello?.filesystemId ?? '',
+    damagedRecords: node.hello?.damagedRecords ?? 0,
+    writeP95Ms: node.writeP95Ms,
+    readP95Ms: node.readP95Ms,
+    problem: node.state === 'online' ? '' : registry.problem(node.id),
+  }));
+}
+
+async function countObjects(engine: MetadataEngine): Promise<StatusReport['objects']> {
+  const names = ['objects', 'bytes', 'buckets'].map((name) => keys.counter(name));
+  const [count = 0, bytes = 0, buckets = 0] = (await engine.getMany(names)).map((value) =>
+    decodeCounter(value),
+  );
+  return { count, bytes, buckets };
+}
+
+async function scrubReport(healer: Healer): Promise<StatusReport['scrub']> {
+  const { scrubber } = healer;
+  const { verifiedFragments, verifiedBytes, corrupt, missing } = scrubber.counts;
+  return {
+    running: scrubber.running,
+    verifiedFragments,
+    verifiedBytes,
+    foundCorrupt: corrupt,
+    foundMissing: missing,
+    lastCompletedMs: scrubber.lastCompletedMs,
+    oldestUnverifiedMs: scrubber.oldestUnverifiedMs,
+  };
+}
+
+/** Most fragments that any stripe lacks. */
+function worstMissing(byMissing: readonly number[]): number {
+  return Math.max(
+    0,
+    byMissing.findLastIndex((count) => count > 0),
+  );
+}
+
+function healthOf(stripes: StatusReport['stripes'], nodesAway: boolean): StatusReport['health'] {
+  if (stripes.unreadable > 0) return 'unreadable data';
+  if (stripes.atRisk > 0) return 'at risk';
+  return stripes.incomplete > 0 || nodesAway ? 'degraded' : 'ok';
+}
+
+function warningsFor(facts: {
+  readonly profile: Profile;
+  readonly nodes: StatusReport['nodes'];
+  readonly stripes: StatusReport['stripes'];
+  readonly healing: StatusReport['healing'];
+  readonly disks: number;
+  readonly isStalled: () => boolean;
+}): string[] {
+  const { profile, nodes, stripes, healing } = facts;
+  const online = nodes.filter((node) => node.state === 'online').length;
+  const damaged = nodes.filter((node) => node.damagedRecords > 0);
+  const warnings: string[] = [];
+  if (facts.isStalled())
+    warnings.push('Metadata cannot be written: writes get 503, reads go on. See the log.');
+  if (online < profile.m + 1)
+    warnings.push(`Only ${online} nodes answer: writes get 503 until there are ${profile.m + 1}.`);
+  else if (online < profile.k + profile.m) {
+    warnings.push(
+      `${online} nodes answer; new stripes are written narrower than ${profile.k} + ${profile.m}.`,
+    );
+  }
+  if (stripes.unreadable > 0)
+    warnings.push(`${stripes.unreadable} stripes cannot be read until a node comes back.`);
+  if (facts.disks === 0)
+    warnings.push('Losing one disk can lose data: give the nodes disks of their own (grid.folders).');
+  if (healing.frozen)
+    warnings.push('Too many nodes dropped at once: none is declared lost until they come back.');
+  if (healing.orphansWaiting > 0)
+    warnings.push(`${healing.orphansWaiting} unknown fragments were left alone: too many to delete unasked.`);
+  for (const node of damaged) {
+    warnings.push(
+      `Node ${node.id} found ${node.damagedRecords} damaged records on its disk; what they held is rebuilt.`,
+    );
+  }
+  return warnings;
+}
