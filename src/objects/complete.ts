@@ -54,8 +54,12 @@ export async function completeUpload(context: ObjectsContext, request: CompleteR
       throw error;
     });
     if (upload === undefined) return await completedBefore(context, request);
-    await checkBeforeBody(context, upload.bucket, upload.name, request.conditions);
-    const plan = await planCompletion(context, request, upload);
+    const plan = await planCompletion(context, request, upload).catch(async (error: unknown) => {
+      // Completed by another request since the upload was found: then its parts are gone as well.
+      const now = await context.committer.peek(upload.key);
+      if (now?.equals(upload.bytes)) throw error;
+      return undefined;
+    });
     const version = plan && (await commitCompletion(context, request, plan));
     if (version !== undefined) {
       return { etag: version.etag, checksum: version.checksum, sizeBytes: version.sizeBytes };
@@ -82,6 +86,7 @@ async function planCompletion(
   request: CompleteRequest,
   upload: FoundUpload,
 ): Promise<Plan | undefined> {
+  await checkBeforeBody(context, upload.bucket, upload.name, request.conditions);
   const wanted = new Set(request.parts.map(({ partNumber }) => partNumber));
   const stored = new Map<number, StoredPart>();
   for await (const part of partsOf(context.engine, upload.uploadId, 0)) {
