@@ -182,17 +182,23 @@ class Torture {
 
 describe('a node under power cuts, failed syncs, kills and full disks', () => {
   const seeds = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, i) => i + 1);
-  it(`keeps what it acknowledged (${seeds.length} seeds)`, async () => {
-    let acknowledged = 0;
-    for (const seed of seeds) {
-      const torture = new Torture(seed);
-      try {
-        await torture.run();
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  it(
+    `keeps what it acknowledged (${seeds.length} seeds)`,
+    async () => {
+      let acknowledged = 0;
+      for (const seed of seeds) {
+        const torture = new Torture(seed);
+        try {
+          await torture.run();
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, {
+            cause: error,
+          });
+        }
+        acknowledged += torture.acknowledged;
       }
-      acknowledged += torture.acknowledged;
-    }
-    expect(acknowledged).toBeGreaterThan(seeds.length * 20);
-  });
+      expect(acknowledged).toBeGreaterThan(seeds.length * 20);
+    },
+    60_000 + 200 * seeds.length,
+  );
 });
