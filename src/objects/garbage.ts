@@ -3,6 +3,7 @@
  * releases a bounded part of it and shortens what is left in the same commit, so that a crash between steps loses nothing
  * and does nothing twice. What somebody reads is passed over until they are done.
  */
+import { mapKey } from '../base/bytes.ts';
 import { hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
@@ -57,7 +58,8 @@ export class Garbage {
   readonly #background: Background;
   #running: Promise<GarbageResult> | undefined;
   #kicked = false;
-  #waitsForReader = false;
+  /** What the last run passed over because somebody reads it. */
+  readonly #awaited = new Set<string>();
 
   constructor(
     engine: MetadataEngine,
@@ -71,8 +73,8 @@ export class Garbage {
     this.#space = space;
     this.#readers = readers;
     this.#background = background;
-    readers.onIdle = () => {
-      if (this.#waitsForReader) this.kick();
+    readers.onIdle = (key) => {
+      if (this.#awaited.has(key)) this.kick();
     };
   }
 
@@ -99,13 +101,13 @@ export class Garbage {
   }
 
   async #collect(stepsMax: number): Promise<GarbageResult> {
-    this.#waitsForReader = false;
+    this.#awaited.clear();
     let [steps, collected, left] = [0, 0, 0];
     for await (const page of this.#pages()) {
       await this.#readers.resolved();
       for (const entry of page) {
         if (this.#readers.isHeld(entry.record.id)) {
-          this.#waitsForReader = true;
+          this.#awaited.add(mapKey(entry.record.id));
           left += 1;
           continue;
         }

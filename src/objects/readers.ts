@@ -20,8 +20,8 @@ export class Readers {
   readonly #holds = new Map<string, number>();
   readonly #releases = new Map<string, Set<Promise<void>>>();
   readonly #resolving = new Set<Promise<void>>();
-  /** Called when the last reader of something has ended. */
-  onIdle: () => void = () => {};
+  /** Called with the id (as `mapKey`) whose last reader has ended. */
+  onIdle: (key: string) => void = () => {};
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -41,7 +41,7 @@ export class Readers {
         return;
       }
       this.#holds.delete(key);
-      this.onIdle();
+      this.onIdle(key);
     };
   }
 

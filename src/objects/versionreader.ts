@@ -18,6 +18,9 @@ const WINDOWS_PER_STREAM_MAX = 4;
 /** Windows beyond the first of each stream, in all streams: who reads slowly must not keep others from beginning. */
 const WINDOWS_AHEAD_MAX = 32;
 
+/** Made once: an abort without a reason makes an exception with a stack each time. */
+const STREAM_ENDED = new Error('nobody reads this stream any more');
+
 interface Pending {
   readonly piece: Promise<OpenedPiece>;
   readonly isAhead: boolean;
@@ -65,7 +68,7 @@ export class VersionReader {
       }
     } finally {
       signal.removeEventListener('abort', stopped);
-      stop.abort();
+      if (pending.length > 0) stop.abort(STREAM_ENDED);
       for (const left of pending) this.#drop(left);
       await windows.return();
     }

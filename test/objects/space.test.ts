@@ -2,7 +2,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HOUR_MS } from '../../src/base/units.ts';
 import { keys, prefixes } from '../../src/metadata/keys.ts';
-import { decodeRecord, encodeRecord, RECORD_FORMAT, type TombRecord } from '../../src/metadata/records.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  type GarbageRecord,
+  type PartListPage,
+  RECORD_FORMAT,
+  type TombRecord,
+} from '../../src/metadata/records.ts';
 import { SimulatedClock } from '../simulation/clock.ts';
 import { checkInvariants } from './invariants.ts';
 import { createWorld, getBytes, pattern, putRequest, readAll, readBody, type World } from './world.ts';
@@ -157,6 +164,23 @@ describe('compaction', () => {
     await world.sweepTombs();
     expect(stripes.payloads.size).toBe(0);
   });
+});
+
+it('pages of a part list whose completion never happened are removed, and nothing else', async () => {
+  await start();
+  const [id, garbageId] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
+  const page: PartListPage = { v: RECORD_FORMAT, parts: [] };
+  const garbage: GarbageRecord = { v: RECORD_FORMAT, kind: 'partlist', id };
+  await world.service.putObject(putRequest('bucket', 'k', pattern(100)));
+  await world.committer.commit([
+    { type: 'put', key: keys.garbage(garbageId), value: encodeRecord(garbage) },
+    { type: 'put', key: keys.partList(id, 0), value: encodeRecord(page) },
+    { type: 'put', key: keys.partList(id, 0xffff_ffff), value: encodeRecord(page) },
+  ]);
+  world = await world.restart();
+  expect(await world.upkeep.collectGarbage(10)).toEqual({ steps: 1, collected: 1, left: 0 });
+  expect(await readAll(world.engine, Buffer.from('y'))).toEqual([]);
+  expect((await getBytes(world.service, 'bucket', 'k')).equals(pattern(100))).toBe(true);
 });
 
 it('a stripe in the repair queue leaves it when it is buried', async () => {
