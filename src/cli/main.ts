@@ -2,6 +2,7 @@
  * The `holdfast` command. One file per command; data goes to stdout, everything else to stderr; exit codes: 0 ok, 1 failed,
  * 2 usage, 3 degraded or partial.
  */
+import './threadpool.ts';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { HoldfastError } from '../base/errors.ts';
 import { settings } from '../config/schema.ts';

@@ -112,8 +112,14 @@ test(`nothing acknowledged is lost by ${rounds} kills (seed ${seed})`, {
   expect(result).toMatchObject({ corrupt: 0, missing: 0, unreachable: 0, unrepairable: 0 });
   const again = JSON.parse((await holdfast(['scrub', '--data', data, '--json'])).stdout) as ScrubResult;
   expect(again).toMatchObject({ corrupt: 0, missing: 0, orphans: 0 });
-  await waitUntil(async () => {
-    const status = JSON.parse((await holdfast(['status', '--data', data, '--json'])).stdout) as StatusReport;
-    return status.health === 'ok' && status.healing.tombs === 0;
-  }, 60_000);
+  let last = '';
+  await waitUntil(
+    async () => {
+      last = (await holdfast(['status', '--data', data, '--json'])).stdout;
+      const status = JSON.parse(last) as StatusReport;
+      return status.health === 'ok' && status.healing.queuedStripes === 0;
+    },
+    60_000,
+    () => last,
+  );
 });
