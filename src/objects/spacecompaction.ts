@@ -160,7 +160,7 @@ function extentAt(record: ContentRecord, stripeId: Buffer, offsetBytes: number):
   );
 }
 
-/** Undefined when nothing was left to move. */
+/** Undefined when nothing was left to move, or the bytes cannot be read at the moment: healing comes first then. */
 async function moveContents(
   context: ObjectsContext,
   unsettled: UnsettledStripes,
@@ -170,6 +170,9 @@ async function moveContents(
   let written: WrittenStripe;
   try {
     written = await context.stripes.copyPayload(living.map(({ source }) => source));
+  } catch (error) {
+    if (hasCode(error, 'DataUnavailable')) return undefined;
+    throw error;
   } finally {
     for (const end of unpin) end();
   }
