@@ -1,6 +1,6 @@
 /** A job on its way through the worker engine: a request, and the promise that its reply settles. */
 import { HoldfastError } from '../../base/errors.ts';
-import type { WorkerJob, WorkerResult } from './worker.ts';
+import type { WorkerJob, WorkerResult } from './messages.ts';
 
 export class Job {
   readonly request: WorkerJob;

@@ -9,9 +9,9 @@
  */
 import { HoldfastError } from '../../base/errors.ts';
 import { Job, workerDied } from './job.ts';
+import type { WorkerJob, WorkerResult } from './messages.ts';
 import { FairQueue } from './queue.ts';
 import { JOBS_IN_FLIGHT_MAX, Thread } from './thread.ts';
-import type { WorkerJob, WorkerResult } from './worker.ts';
 
 /** Jobs waiting in all queues. Pooled buffers keep it far below that; it bounds what needs none. */
 const JOBS_QUEUED_MAX = 4096;

@@ -5,9 +5,9 @@
 import { Worker } from 'node:worker_threads';
 import { fromPlainError } from './errors.ts';
 import { type Job, workerDied } from './job.ts';
+import { END_OF_WORK, type WorkerJob, type WorkerReply, type WorkerRequest } from './messages.ts';
 import { FairQueue } from './queue.ts';
 import { buffersToTransfer } from './shared.ts';
-import type { WorkerJob, WorkerReply, WorkerRequest } from './worker.ts';
 
 export const JOBS_IN_FLIGHT_MAX = 2;
 
@@ -71,10 +71,17 @@ export class Thread {
     this.#worker.postMessage(request, transferList(job.request));
   }
 
-  /** Ends the thread; whoever calls has seen to it that nothing is in flight. */
+  /**
+   * Ends the thread; whoever calls has seen to it that nothing is in flight. The thread ends itself, because one that is cut off while it
+   * still loads a native module (codec 2) aborts the whole process.
+   */
   async terminate(): Promise<void> {
+    if (this.dead) return;
     this.dead = true;
-    await this.#worker.terminate();
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#worker.ref();
+    this.#worker.postMessage(END_OF_WORK);
+    await ended;
   }
 
   /** Ends the thread as a crash would. For tests of what happens then. */

@@ -6,33 +6,15 @@ import { parentPort } from 'node:worker_threads';
 import { defined } from '../../base/assert.ts';
 import { blake3 } from '../../coding/blake3.ts';
 import { type BodyDigest, createBodyDigest } from '../../coding/digest.ts';
-import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
-import { type PlainError, toPlainError } from './errors.ts';
-import { type KernelJob, runKernel } from './kernels.ts';
-
-/** Digest states are made by the first update and freed by `finish` or `abandon`. */
-export type DigestJob =
-  | {
-      readonly kind: 'digestUpdate';
-      readonly digester: number;
-      readonly algorithms: readonly DigestAlgorithm[];
-      readonly pieces: readonly Uint8Array[];
-    }
-  | { readonly kind: 'digestFinish'; readonly digester: number }
-  | { readonly kind: 'digestAbandon'; readonly digester: number };
-
-export type WorkerJob = KernelJob | DigestJob;
-
-export interface WorkerRequest {
-  readonly id: number;
-  readonly job: WorkerJob;
-}
-
-export type WorkerResult = Uint8Array | number | BodyDigests | undefined;
-
-export type WorkerReply =
-  | { readonly id: number; readonly result: WorkerResult }
-  | { readonly id: number; readonly error: PlainError };
+import { toPlainError } from './errors.ts';
+import { runKernel } from './kernels.ts';
+import {
+  END_OF_WORK,
+  type WorkerJob,
+  type WorkerReply,
+  type WorkerRequest,
+  type WorkerResult,
+} from './messages.ts';
 
 const digests = new Map<number, BodyDigest>();
 
@@ -61,7 +43,12 @@ if (parentPort) {
   const port = parentPort;
   // The first long hash makes the module behind it (10 ms and more): here, so that no stripe waits for it.
   blake3(new Uint8Array(64 * 1024));
-  port.on('message', ({ id, job }: WorkerRequest) => {
+  port.on('message', (message: WorkerRequest | typeof END_OF_WORK) => {
+    if (message === END_OF_WORK) {
+      port.close();
+      return;
+    }
+    const { id, job } = message;
     let reply: WorkerReply;
     try {
       reply = { id, result: runJob(job) };

@@ -25,6 +25,14 @@ engineConformance('the worker engine', () => new WorkerEngine({ profile, threads
 describe('the worker engine', () => {
   const bigHash = () => ({ kind: 'hash', views: [sharedCopy(patternBytes(8_000_000, 1))] }) as const;
 
+  test('can be closed while its threads still load native modules, without taking the process along', async () => {
+    for (const delayMs of [0, 60, 90, 120]) {
+      const pool = new ThreadPool(2);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      await pool.close();
+    }
+  });
+
   test('leaves the event loop free while it seals', async () => {
     const engine = new WorkerEngine({ profile, threads: 1 });
     open.push(engine);
