@@ -20,6 +20,15 @@ export async function startPageServer(
       "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
     );
   });
+  server.setNotFoundHandler((request, reply) => {
+    if (request.method === 'GET' || request.method === 'HEAD')
+      return reply.code(404).type('text/plain').send('not found\n');
+    return reply
+      .code(405)
+      .header('allow', 'GET, HEAD')
+      .type('text/plain')
+      .send('this server only answers GET\n');
+  });
   server.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(statusPage));
   server.get('/status.json', () => control.status());
   server.get('/metrics', async (_request, reply) =>

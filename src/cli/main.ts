@@ -9,9 +9,11 @@ import { settings } from '../config/schema.ts';
 import { version } from '../config/version.ts';
 import { exitCodes } from './exitcodes.ts';
 
+const NODE_ID_MAX = 0xffff;
+
 function nodeId(text: string): number {
-  if (!/^\d{1,5}$/.test(text))
-    throw new InvalidArgumentError('a node id is a number; `holdfast nodes list` shows them');
+  if (!/^\d{1,5}$/.test(text) || Number(text) > NODE_ID_MAX)
+    throw new InvalidArgumentError('A node id is a number; "holdfast nodes list" shows them.');
   return Number(text);
 }
 
@@ -77,19 +79,21 @@ function build(): Command {
       process.exitCode = await nodesListCommand(options);
     });
   for (const verb of ['stop', 'start'] as const) {
-    online(nodes.command(`${verb} <id>`))
+    online(nodes.command(verb))
+      .argument('<id>', 'id of the node, as "holdfast nodes list" shows it', nodeId)
       .description(verb === 'stop' ? 'close a node; its data stays where it is' : 'open a stopped node again')
-      .action(async (id: string, options) => {
+      .action(async (id: number, options) => {
         const { nodesSwitchCommand } = await import('./commands/nodes.ts');
-        process.exitCode = await nodesSwitchCommand(verb, nodeId(id), options);
+        process.exitCode = await nodesSwitchCommand(verb, id, options);
       });
   }
-  online(nodes.command('replace <id>'))
+  online(nodes.command('replace'))
+    .argument('<id>', 'id of the node, as "holdfast nodes list" shows it', nodeId)
     .description("declare a node's data lost and rebuild it on a new, empty node")
     .option('--path <directory>', 'folder of the new node (default: the old one, when it is empty or gone)')
-    .action(async (id: string, options) => {
+    .action(async (id: number, options) => {
       const { nodesReplaceCommand } = await import('./commands/nodes.ts');
-      process.exitCode = await nodesReplaceCommand(nodeId(id), options);
+      process.exitCode = await nodesReplaceCommand(id, options);
     });
   return program;
 }

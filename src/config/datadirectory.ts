@@ -43,12 +43,18 @@ export async function openDataDirectory(given: string): Promise<DataDirectory> {
   return {
     path,
     hasBundle: existsSync(bundle),
-    hasNodes: existsSync(nodes) && (await readdir(nodes)).length > 0,
+    hasNodes: await holdsNodes(nodes),
     metadata: join(path, 'metadata'),
     nodes,
     bundle,
     credentials: join(path, 'credentials.json'),
   };
+}
+
+/** Empty folders do not count: disks may be mounted there before the first start. */
+async function holdsNodes(nodes: string): Promise<boolean> {
+  if (!existsSync(nodes)) return false;
+  return (await readdir(nodes)).some((name) => existsSync(join(nodes, name, 'node.json')));
 }
 
 function unusable(path: string, cause: unknown): HoldfastError {

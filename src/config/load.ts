@@ -234,6 +234,10 @@ function checkTogether(config: Config): void {
       detail: `${config.source(given)}: a certificate and a key are needed together (--tls-cert and --tls-key)`,
     });
   }
+  parseAddress(config.string('s3.listen'), config.source('s3.listen'));
+  if (config.string('admin.listen') !== 'off') {
+    parseAddress(config.string('admin.listen'), config.source('admin.listen'));
+  }
   const folders = config.strings('grid.folders').map((folder) => resolve(folder));
   const twice = folders.find((folder, index) => folders.indexOf(folder) !== index);
   if (twice !== undefined) {

@@ -249,7 +249,8 @@ async function openBundle(
     if (grid === undefined) await putGrid(engine, bundle);
     return { bundle, notes: warnings };
   }
-  if (grid !== undefined) return { bundle: (await loadBundle(data.bundle)).bundle, notes: [] };
+  // A missing file is refused there with its name.
+  if (grid !== undefined || data.hasNodes) await loadBundle(data.bundle);
   const bundle = await createBundle(data.bundle, random);
   await putGrid(engine, bundle);
   return {

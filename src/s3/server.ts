@@ -281,10 +281,13 @@ function loggedPath(url: string): string {
 
 function listenError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
   if (cause.code === 'EADDRINUSE') {
-    return new HoldfastError('PortInUse', { detail: `${host}:${port} is already in use.`, cause });
+    return new HoldfastError('PortInUse', {
+      detail: `${host}:${port} is already in use; stop what listens there or choose another address with s3.listen (--s3)`,
+      cause,
+    });
   }
   return new HoldfastError('ConfigInvalid', {
-    detail: `Cannot listen on ${host}:${port}: ${cause.message}`,
+    detail: `cannot listen on ${host}:${port} (${cause.code}): see s3.listen (--s3)`,
     cause,
   });
 }
