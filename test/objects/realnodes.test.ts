@@ -120,7 +120,7 @@ it('small bodies are packed, thinned out and compacted', async () => {
   }
 });
 
-it('slow readers of large objects do not keep others from reading', async () => {
+it('many slow readers of large objects do not keep others from reading small ones', async () => {
   const { service } = objects;
   const bytes = pattern(20 * MIB, 5);
   await service.putObject(putRequest('bucket', 'large', bytes, { pieceBytes: 64 * KIB }));
