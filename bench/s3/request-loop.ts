@@ -1,13 +1,15 @@
 /**
  * What one signed request costs the server beside its handler: `node bench/s3/request-loop.ts [seconds]`. Serves a GET of
  * 4 KiB and a PUT of 4 KiB whose handlers do nothing, over real connections with wrk (Debian's package), and reports
- * requests a second and server CPU for each, next to a bare node:http server that answers the same bytes.
+ * requests a second and server CPU for each, next to a bare node:http server that answers the same bytes, and to the same S3
+ * server behind fastify's router (its body parsers off, its reply hijacked: the least it can cost).
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fastify from 'fastify';
 import pino from 'pino';
 import type { ObjectBody, ObjectService } from '../../src/objects/types.ts';
 import type { Operation } from '../../src/s3/operation.ts';
@@ -64,10 +66,23 @@ async function serve(kind: string): Promise<void> {
       log: pino({ level: 'warn' }),
       ready: () => true,
     });
-    ({ port } = await server.listen('127.0.0.1', 0));
+    if (kind === 'fastify') port = await listenWithFastify(server);
+    else ({ port } = await server.listen('127.0.0.1', 0));
   }
   process.on('message', () => process.send?.(process.cpuUsage()));
   process.send?.(port);
+}
+
+async function listenWithFastify(server: S3Server): Promise<number> {
+  const app = fastify({ logger: false });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.all('/*', (request, reply) => {
+    reply.hijack();
+    server.handle(request.raw, reply.raw, false);
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  return (app.server.address() as { port: number }).port;
 }
 
 const message = <T>(child: ChildProcess): Promise<T> =>
@@ -127,6 +142,7 @@ if (process.argv[2] === '--serve') {
   for (const method of ['GET', 'PUT']) {
     await measure('bare', 'header', method, seconds);
     await measure('s3', 'header', method, seconds);
+    await measure('fastify', 'header', method, seconds);
     await measure('s3', 'presigned', method, seconds);
   }
 }

@@ -93,8 +93,8 @@ export class S3Server {
     this.#server = server;
     server.maxConnections = this.#parts.limits.connectionsMax;
     server.maxHeadersCount = 0;
-    server.on('request', (request, response) => this.#onRequest(request, response, false));
-    server.on('checkContinue', (request, response) => this.#onRequest(request, response, true));
+    server.on('request', (request, response) => this.handle(request, response, false));
+    server.on('checkContinue', (request, response) => this.handle(request, response, true));
     server.on('clientError', (error, socket) => this.#onClientError(error, socket));
     await new Promise<void>((resolve, reject) => {
       const onError = (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port));
@@ -162,7 +162,8 @@ export class S3Server {
     return this.#deadlines.active.size;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  /** Answers one request. `listen` does this for its own server; another one may hand its requests over. */
+  handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const outstanding = (this.#outstanding.get(request.socket) ?? 0) + 1;
     if (outstanding > PIPELINED_REQUESTS_MAX) {
       request.socket.destroy();
