@@ -35,7 +35,6 @@ export interface StripeRef {
 export interface Gathered {
   /** Indices that were read. */
   readonly indices: readonly number[];
-  readonly unsettled: Promise<unknown>[];
 }
 
 /** The node that should have a fragment, when it can be asked. */
@@ -66,7 +65,7 @@ export async function readFragment(
   }
   if (outcome.kind === 'late') {
     parts.grid.report(node.id, { kind: 'missedDeadline' });
-    unsettled.push(read.then(() => index));
+    unsettled.push(read.then(() => index).catch(() => undefined));
     return false;
   }
   if (hasCode(outcome.error, 'FragmentMissing')) parts.onDamage(stripeId, index, 'missing');
@@ -94,7 +93,8 @@ export function cheapestFirst(
 }
 
 /**
- * Reads `count` of the fragments in `order`, columns from `offsetBytes` on, each into `areaOf(index)`.
+ * Reads `count` of the fragments in `order`, columns from `offsetBytes` on, each into `areaOf(index)`. Late reads are added to
+ * `unsettled` also when this throws: their memory is in use until they have ended.
  * @throws DataUnavailable when fewer can be read
  */
 export async function gather(
@@ -104,10 +104,10 @@ export async function gather(
   count: number,
   offsetBytes: number,
   areaOf: (index: number) => Uint8Array,
+  unsettled: Promise<unknown>[],
 ): Promise<Gathered> {
   const queue = [...order];
   const indices: number[] = [];
-  const unsettled: Promise<unknown>[] = [];
   const fill = async () => {
     for (let index = queue.shift(); index !== undefined; index = queue.shift()) {
       if (await readFragment(parts, stripe, index, offsetBytes, areaOf(index), unsettled)) {
@@ -119,8 +119,8 @@ export async function gather(
   await Promise.all(Array.from({ length: count }, fill));
   if (indices.length < count && unsettled.length > 0) {
     const arrived = unsettled.map(async (read) => {
-      const index = (await read) as number;
-      if (indices.length < count) indices.push(index);
+      const index = await read;
+      if (typeof index === 'number' && indices.length < count) indices.push(index);
     });
     await within(parts.clock, PATIENCE_MS, Promise.allSettled(arrived));
   }
@@ -129,5 +129,5 @@ export async function gather(
       detail: `${indices.length} of ${count} fragments of a stripe can be read at the moment`,
     });
   }
-  return { indices: [...indices], unsettled };
+  return { indices: [...indices] };
 }

@@ -123,8 +123,8 @@ export class StripeReader {
     try {
       const areaOf = (index: number) =>
         memory.fragments.subarray(index * columns.lengthBytes, (index + 1) * columns.lengthBytes);
-      const gathered = await gather(this.#parts, run, order, record.k, columns.offsetBytes, areaOf);
-      unsettled.push(...gathered.unsettled);
+      const { offsetBytes } = columns;
+      const gathered = await gather(this.#parts, run, order, record.k, offsetBytes, areaOf, unsettled);
       const present = record.nodes.map((_, index) =>
         gathered.indices.includes(index) ? areaOf(index) : undefined,
       );
@@ -164,10 +164,9 @@ export class StripeReader {
     const memory = await this.#parts.engine.acquireRescue(signal);
     const unsettled: Promise<unknown>[] = [];
     try {
-      const verified = await readVerified(this.#parts, run, memory.fragments, record.k, {
+      const verified = await readVerified(this.#parts, run, memory.fragments, record.k, unsettled, {
         preferred: needed,
       });
-      unsettled.push(...verified.unsettled);
       const areaOf = (index: number) =>
         memory.fragments.subarray(
           index * record.fragmentLengthBytes,

@@ -73,8 +73,7 @@ export class StripeRepair implements StripeSurgery {
     const unsettled: Promise<unknown>[] = [];
     try {
       const options = { except: new Set(lost) };
-      const read = await readVerified(this.#parts, stripe, memory.fragments, record.k, options);
-      unsettled.push(...read.unsettled);
+      const read = await readVerified(this.#parts, stripe, memory.fragments, record.k, unsettled, options);
       const wanted = [...lost, ...read.bad];
       placements.push(
         ...(await this.#rebuildFragments(stripe, wanted, read.present, memory.fragments, unsettled)),

@@ -92,10 +92,15 @@ export class Stripes implements StripeStore {
     this.#reader = new StripeReader(reading);
     const copyPayload = (sources: readonly PayloadSource[]) => this.copyPayload(sources);
     this.surgery = new StripeRepair({ ...reading, spreader, positions, copyPayload });
-    this.#readVerified = (source, memory) => readVerified(reading, source, memory, source.record.k);
+    this.#readVerified = (source, memory, unsettled) =>
+      readVerified(reading, source, memory, source.record.k, unsettled);
   }
 
-  readonly #readVerified: (source: PayloadSource, memory: Uint8Array) => ReturnType<typeof readVerified>;
+  readonly #readVerified: (
+    source: PayloadSource,
+    memory: Uint8Array,
+    unsettled: Promise<unknown>[],
+  ) => ReturnType<typeof readVerified>;
 
   static async create(options: StripesOptions): Promise<Stripes> {
     return new Stripes(options, await FragmentSeals.create(options.keys));
@@ -159,10 +164,9 @@ export class Stripes implements StripeStore {
   async #copyInto(source: PayloadSource, target: Uint8Array): Promise<void> {
     const { record } = source;
     const memory = await this.#options.engine.acquireRepair();
-    let unsettled: Promise<unknown>[] = [];
+    const unsettled: Promise<unknown>[] = [];
     try {
-      const verified = await this.#readVerified(source, memory.fragments);
-      unsettled = verified.unsettled;
+      const verified = await this.#readVerified(source, memory.fragments, unsettled);
       const f = record.fragmentLengthBytes;
       const wanted = new Map<number, Uint8Array>();
       for (let index = 0; index < record.k; index++) {

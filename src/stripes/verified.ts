@@ -13,11 +13,11 @@ export interface VerifiedStripe {
   readonly present: (Uint8Array | undefined)[];
   /** Fragments that were read and are not what they should be, or are not there. */
   readonly bad: readonly number[];
-  readonly unsettled: Promise<unknown>[];
 }
 
 /**
- * Reads and verifies fragments until `wanted` are intact, into `memory` at index · F.
+ * Reads and verifies fragments until `wanted` are intact, into `memory` at index · F. Late reads are added to `unsettled` also when
+ * this throws: their memory is in use until they have ended.
  * @throws DataUnavailable when fewer are
  */
 export async function readVerified(
@@ -25,13 +25,13 @@ export async function readVerified(
   stripe: StripeRef,
   memory: Uint8Array,
   wanted: number,
+  unsettled: Promise<unknown>[],
   options: { readonly except?: ReadonlySet<number>; readonly preferred?: ReadonlySet<number> } = {},
 ): Promise<VerifiedStripe> {
   const { record } = stripe;
   const count = record.k + record.m;
   const present: (Uint8Array | undefined)[] = new Array(count).fill(undefined);
   const bad: number[] = [];
-  const unsettled: Promise<unknown>[] = [];
   const indices = Array.from({ length: count }, (_, index) => index).filter(
     (index) => !options.except?.has(index),
   );
@@ -76,7 +76,7 @@ export async function readVerified(
       detail: `${intact} of the ${wanted} fragments that a stripe needs are intact and within reach`,
     });
   }
-  return { present, bad, unsettled };
+  return { present, bad };
 }
 
 /** Reads one fragment into `area` and verifies it. */
