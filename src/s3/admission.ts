@@ -30,14 +30,16 @@ export function admit(parts: ServerParts, request: IncomingMessage): Admission {
   if (rawHeaders.length !== Object.keys(request.headers).length * 2) refuseRepeated(rawHeaders);
   const host = request.headers.host;
   if (host === undefined) throw new HoldfastError('BadRequest', { detail: 'The Host header is missing.' });
-  const { path, query } = parseTarget(request.url ?? '');
-  const place = route(path, parts.hosts.bucketOf(host));
+  const { path, rawPath, query } = parseTarget(request.url ?? '');
+  const hostBucket = parts.hosts.bucketOf(host);
+  const place = route(path, hostBucket);
   if (method === 'POST' && isPostForm(request)) {
     throw new HoldfastError('NotImplemented', { detail: 'POST Object (browser forms) is not implemented.' });
   }
   const authentication = parts.authenticator.authenticate({
     method,
     path,
+    resource: hostBucket === '' ? rawPath : `/${hostBucket}${rawPath}`,
     query,
     headers: request.headers,
     rawHeaders,

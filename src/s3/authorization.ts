@@ -187,7 +187,7 @@ function queryMalformed(why: string): HoldfastError {
 }
 
 /** The answer to any other signing method. */
-export function unsupported(algorithm: string, where: string): HoldfastError {
+function unsupported(algorithm: string, where: string): HoldfastError {
   if (algorithm === ALGORITHM_V4A) {
     return new HoldfastError('NotImplemented', {
       detail: `Signature Version 4A (${ALGORITHM_V4A}) is not implemented. Please use ${ALGORITHM}.`,

@@ -14,6 +14,8 @@ export interface SignableRequest {
   readonly method: string;
   /** Decoded. */
   readonly path: string;
+  /** Path with the bucket, percent-encoded as it came; only Signature Version 2 signs it so. */
+  readonly resource: string;
   /** Decoded pairs. */
   readonly query: readonly QueryPair[];
   readonly headers: IncomingHttpHeaders;

@@ -4,6 +4,7 @@
  * (RFC 9112 section 6.3).
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import { defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { BodyClaims } from './checksums.ts';
 import { ChunkedDecoder, type ChunkSigning } from './chunked.ts';
@@ -45,7 +46,7 @@ export function readFraming(headers: IncomingHttpHeaders): Framing {
 export function chunkedDecoder(
   headers: IncomingHttpHeaders,
   form: PayloadForm,
-  signing: ChunkSigning,
+  signing: ChunkSigning | undefined,
   claims: BodyClaims,
 ): { decoder: ChunkedDecoder; lengthBytes: number } | undefined {
   if (!form.framed) {
@@ -62,7 +63,12 @@ export function chunkedDecoder(
   const { announcedTrailers } = claims;
   return {
     lengthBytes,
-    decoder: new ChunkedDecoder({ form, signing, announcedTrailers, decodedLengthBytes: lengthBytes }),
+    decoder: new ChunkedDecoder({
+      form,
+      signing: defined(signing),
+      announcedTrailers,
+      decodedLengthBytes: lengthBytes,
+    }),
   };
 }
 

@@ -4,7 +4,7 @@
  *
  * Order: form, then time, then signature. Signatures are compared in constant time, and a request with an unknown access
  * key costs the same work as one with a known key. `host` and every x-amz-* header sent must be signed. Session tokens
- * are refused: this server gives out none.
+ * are refused: this server gives out none. Presigned URLs of version 2 go the same way, see sigv2.ts.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -20,13 +20,13 @@ import {
   presigningParameters,
   queryAuthentication,
   type Scope,
-  unsupported,
 } from './authorization.ts';
 import { canonicalRequest, type SignableRequest, stringToSign } from './canonical.ts';
 import { isPresignPlaceholder } from './checksums.ts';
 import type { ChunkSigning } from './chunked.ts';
 import { type PayloadForm, payloadForm, UNSIGNED_PAYLOAD } from './payload.ts';
 import { hmacSha256, SigningKeys } from './signingkeys.ts';
+import { parsePresignedV2, presigningParametersV2, signatureV2, stringToSignV2 } from './sigv2.ts';
 import type { QueryPair } from './target.ts';
 
 /** AWS's bound on the difference between the client's clock and ours. */
@@ -47,8 +47,8 @@ export interface CredentialStore {
 export interface Authentication {
   readonly credential: Credential;
   readonly payload: PayloadForm;
-  /** For the chunk signatures of a streaming payload. */
-  readonly signing: ChunkSigning;
+  /** For the chunk signatures of a streaming payload; absent where there can be none. */
+  readonly signing: ChunkSigning | undefined;
   /** Headers with those that a presigned URL carries in its query. */
   readonly headers: IncomingHttpHeaders;
   /** Query without what belongs to presigning. */
@@ -81,7 +81,7 @@ export class Authenticator {
     }
     if (header !== undefined) return this.#byHeader(request, header);
     if (inQuery === 'v4') return this.#presigned(request);
-    if (inQuery === 'v2') throw unsupported('AWS', 'query');
+    if (inQuery === 'v2') return this.#presignedV2(request);
     throw new HoldfastError('AccessDenied');
   }
 
@@ -110,11 +110,42 @@ export class Authenticator {
     const claim = parsePresigned(request.query);
     this.#checkExpiry(claim.dateTime, claim.expiresSeconds);
     requireSigned(request.headers, claim.signedHeaders);
-    const { headers, query } = takeHoisted(request);
+    const { headers, query } = takeHoisted(request, presigningParameters);
     refuseSessionToken(headers['x-amz-security-token']);
     const contentSha256 = headers['x-amz-content-sha256'];
     const payload = payloadForm(typeof contentSha256 === 'string' ? contentSha256 : UNSIGNED_PAYLOAD);
     return { ...this.#verify(request, claim, claim.dateTime, payload.name), payload, headers, query };
+  }
+
+  #presignedV2(request: SignableRequest): Authentication {
+    const claim = parsePresignedV2(request.query);
+    const expiresMs = Number(claim.expires) * SECOND_MS;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs > expiresMs) throw expired(expiresMs, nowMs, {});
+    const { headers, query } = takeHoisted(request, presigningParametersV2);
+    refuseSessionToken(headers['x-amz-security-token']);
+    const contentSha256 = headers['x-amz-content-sha256'];
+    const payload = payloadForm(typeof contentSha256 === 'string' ? contentSha256 : UNSIGNED_PAYLOAD);
+    if (payload.framed) {
+      throw new HoldfastError('InvalidRequest', { detail: 'A streaming payload needs Signature Version 4.' });
+    }
+    const { accessKeyId, signature } = claim;
+    const credential = this.#credentials.find(accessKeyId);
+    const toSign = stringToSignV2(request, claim.expires);
+    const right = signatureV2(credential?.secretAccessKey ?? NOBODYS_SECRET, toSign);
+    const equal = signature.length === right.length && timingSafeEqual(signature, right);
+    if (!credential)
+      throw new HoldfastError('InvalidAccessKeyId', { fields: { AWSAccessKeyId: accessKeyId } });
+    if (!equal) {
+      throw new HoldfastError('SignatureDoesNotMatch', {
+        fields: {
+          AWSAccessKeyId: accessKeyId,
+          StringToSign: toSign,
+          SignatureProvided: signature.toString('base64'),
+        },
+      });
+    }
+    return { credential, payload, signing: undefined, headers, query };
   }
 
   #verify(request: SignableRequest, claim: Claim, dateTime: string, payloadHash: string) {
@@ -179,15 +210,19 @@ export class Authenticator {
     const nowMs = this.#clock.nowMs();
     const early = signedMs - nowMs > SKEW_MS_MAX;
     if (!early && nowMs <= expiresMs) return;
-    throw new HoldfastError('AccessDenied', {
-      detail: early ? 'Request is not yet valid' : 'Request has expired',
-      fields: {
-        'X-Amz-Expires': String(expiresSeconds),
-        Expires: new Date(expiresMs).toISOString(),
-        ServerTime: new Date(nowMs).toISOString(),
-      },
-    });
+    const fields = { 'X-Amz-Expires': String(expiresSeconds) };
+    throw expired(expiresMs, nowMs, fields, early ? 'Request is not yet valid' : undefined);
   }
+}
+
+function expired(
+  expiresMs: number,
+  nowMs: number,
+  fields: Readonly<Record<string, string>>,
+  detail = 'Request has expired',
+): HoldfastError {
+  const [Expires, ServerTime] = [new Date(expiresMs).toISOString(), new Date(nowMs).toISOString()];
+  return new HoldfastError('AccessDenied', { detail, fields: { ...fields, Expires, ServerTime } });
 }
 
 /** RFC 9110 section 5.6.7; only for the Date header. */
@@ -221,7 +256,10 @@ function requireSigned(headers: IncomingHttpHeaders, signedHeaders: readonly str
  * Presigners move x-amz-* headers into the query, where the signature covers them; S3 takes them as headers. One that
  * stands in both places with different values is refused.
  */
-function takeHoisted(request: SignableRequest): Pick<Authentication, 'headers' | 'query'> {
+function takeHoisted(
+  request: SignableRequest,
+  presigningParameters: ReadonlySet<string>,
+): Pick<Authentication, 'headers' | 'query'> {
   const query: QueryPair[] = [];
   const hoisted: Record<string, string> = {};
   for (const [name, value] of request.query) {
