@@ -4,12 +4,17 @@
  */
 import { HoldfastError } from '../base/errors.ts';
 
+/** Ends a wait for the next bytes without losing them. */
+export interface FillDeadline {
+  readonly passed: Promise<void>;
+}
+
 export class BodyReader {
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #sizeBytesMax: number;
-  #piece: Uint8Array = new Uint8Array(0);
-  /** What follows `#piece` and is pulled already. */
-  #next: Uint8Array | undefined;
+  /** What is pulled and not taken: at most what was put back, and one piece of the source. */
+  readonly #pieces: Uint8Array[] = [];
+  #pulling: Promise<void> | undefined;
   #ended = false;
   #pulledBytes = 0;
 
@@ -21,45 +26,66 @@ export class BodyReader {
 
   /** Waits for a byte or the end. @throws EntityTooLarge, or what the source throws */
   async atEnd(): Promise<boolean> {
-    if (this.#piece.length === 0 && this.#next !== undefined) {
-      this.#piece = this.#next;
-      this.#next = undefined;
-    }
-    while (this.#piece.length === 0 && !this.#ended) {
-      const { done, value } = await this.#iterator.next();
-      if (done) {
-        this.#ended = true;
-      } else {
-        this.#piece = value;
-        this.#pulledBytes += value.length;
-        if (this.#pulledBytes > this.#sizeBytesMax) throw tooLarge(this.#pulledBytes, this.#sizeBytesMax);
-      }
-    }
-    return this.#ended && this.#piece.length === 0;
+    while (this.#pieces.length === 0 && !this.#ended) await this.#pull();
+    return this.#pieces.length === 0;
   }
 
-  /** Fills `target` from its start; fewer bytes than it has room for only at the end of the body. Returns the count. */
-  async fill(target: Uint8Array): Promise<number> {
+  /** Asks the source for one piece; who comes while it is on its way waits for the same. */
+  #pull(): Promise<void> {
+    this.#pulling ??= this.#pullOnce().finally(() => {
+      this.#pulling = undefined;
+    });
+    return this.#pulling;
+  }
+
+  async #pullOnce(): Promise<void> {
+    const { done, value } = await this.#iterator.next();
+    if (done) {
+      this.#ended = true;
+      return;
+    }
+    this.#pulledBytes += value.length;
+    if (this.#pulledBytes > this.#sizeBytesMax) throw tooLarge(this.#pulledBytes, this.#sizeBytesMax);
+    if (value.length > 0) this.#pieces.push(value);
+  }
+
+  /**
+   * Fills `target` from its start; returns the count. Fewer bytes than it has room for at the end of the body, or when the
+   * deadline passes while the source has nothing.
+   */
+  async fill(target: Uint8Array, deadline?: FillDeadline): Promise<number> {
     let filled = 0;
+    let late = false;
+    const passed = deadline?.passed.then(() => {
+      late = true;
+    });
     while (filled < target.length) {
-      if (this.#piece.length === 0 && (await this.atEnd())) break;
-      const taken = Math.min(this.#piece.length, target.length - filled);
-      target.set(taken === this.#piece.length ? this.#piece : this.#piece.subarray(0, taken), filled);
-      this.#piece = this.#piece.subarray(taken);
+      const piece = this.#pieces[0];
+      if (piece === undefined) {
+        if (this.#ended || late) break;
+        await (passed === undefined ? this.#pull() : Promise.race([this.#pull(), passed]));
+        continue;
+      }
+      const taken = Math.min(piece.length, target.length - filled);
+      target.set(taken === piece.length ? piece : piece.subarray(0, taken), filled);
       filled += taken;
+      if (taken === piece.length) this.#pieces.shift();
+      else this.#pieces[0] = piece.subarray(taken);
     }
     return filled;
   }
 
-  /** Tells the source that no more is wanted. */
+  /** Tells the source that no more is wanted. Does not wait for one that is waiting for its client. */
   async cancel(): Promise<void> {
-    if (!this.#ended) await this.#iterator.return?.();
+    if (this.#ended) return;
+    const returned = this.#iterator.return?.();
+    if (this.#pulling === undefined) await returned;
+    else returned?.catch(() => {});
   }
 
-  /** Puts bytes that were taken out back in front. At most once. */
+  /** Puts bytes that were taken out back in front; their memory must stay as it is until they are taken again. */
   prepend(head: Uint8Array): void {
-    if (this.#piece.length > 0) this.#next = this.#piece;
-    this.#piece = head;
+    if (head.length > 0) this.#pieces.unshift(head);
   }
 }
 

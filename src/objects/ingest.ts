@@ -3,11 +3,12 @@
  *
  *   up to 32 KiB              gathered, digested and verified inline, then packed with others into one stripe
  *   up to 1 MiB, length known gathered first, so that a slow client holds no stripe buffer
- *   larger, or unknown        straight into stripe buffers
+ *   larger, or unknown        cut into stripes (streamwriter.ts)
  *
  * A body of unknown length is gathered up to 32 KiB before it counts as large. What is gathered lies in one bounded memory
  * budget. Large bodies are verified after their last byte, before anything names their stripes.
  */
+import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
 import { KIB, MIB } from '../base/units.ts';
@@ -18,7 +19,7 @@ import { BodyReader, tooLarge } from './bodyreader.ts';
 import type { ContentKeys } from './contentkeys.ts';
 import type { NewContent } from './contents.ts';
 import type { Packer } from './packer.ts';
-import { writeStream } from './streamwriter.ts';
+import { type StreamWriterParts, writeStream } from './streamwriter.ts';
 import { noStripes, OwnedStripes, type StripeHold } from './stripehold.ts';
 import type { IncomingBody } from './types.ts';
 
@@ -26,6 +27,8 @@ import type { IncomingBody } from './types.ts';
 export const SMALL_BODY_BYTES_MAX = 32 * KIB;
 const GATHERED_BODY_BYTES_MAX = MIB;
 const GATHER_BUDGET_BYTES = 64 * MIB;
+/** Clients slower than 4 MiB/s that send a large body at the same time take turns beyond 48. */
+const HEADS_BUDGET_BYTES = 48 * MIB;
 
 export interface StoredBody {
   readonly sizeBytes: number;
@@ -58,9 +61,12 @@ export class Ingest {
   readonly #contentKeys: ContentKeys;
   readonly #packer: Packer;
   readonly #budget = new Gate('bodies being gathered', GATHER_BUDGET_BYTES);
+  readonly #streams: StreamWriterParts;
 
-  constructor(stripes: StripeStore, contentKeys: ContentKeys, packer: Packer) {
+  constructor(stripes: StripeStore, contentKeys: ContentKeys, packer: Packer, clock: Clock) {
     this.#stripes = stripes;
+    const heads = new Gate('heads of large bodies being gathered', HEADS_BUDGET_BYTES);
+    this.#streams = { stripes, clock, heads };
     this.#contentKeys = contentKeys;
     this.#packer = packer;
   }
@@ -153,7 +159,7 @@ export class Ingest {
     const key = this.#contentKeys.fresh(options.bucketId);
     const digester = this.#stripes.createDigester(body.algorithms);
     const source = { reader, lengthBytes: body.lengthBytes, signal: body.signal };
-    const stream = await writeStream(this.#stripes, source, key.keys, digester).catch((error: unknown) => {
+    const stream = await writeStream(this.#streams, source, key.keys, digester).catch((error: unknown) => {
       digester.abandon();
       throw error;
     });

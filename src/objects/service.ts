@@ -23,6 +23,7 @@ import { PartIndexes } from './partindex.ts';
 import { putObject } from './put.ts';
 import { Readers } from './readers.ts';
 import { SpaceKeeper } from './release.ts';
+import { relocateStripe } from './relocate.ts';
 import { type CompactionBudget, type CompactionResult, compactSharedStripes } from './spacecompaction.ts';
 import { UnsettledStripes } from './stripehold.ts';
 import { getTags, putTags } from './tags.ts';
@@ -52,6 +53,8 @@ export interface ObjectUpkeep {
   /** The same, turned into tombs. Returns how many. */
   buryEmptyStripes(): Promise<number>;
   compactSharedStripes(budget: CompactionBudget): Promise<CompactionResult>;
+  /** Moves what lives in a stripe to one of the width that is written now. False when nothing was moved. */
+  relocateStripe(stripeId: Buffer): Promise<boolean>;
   /** Uploads without activity for seven days before `nowMs`, or `idleMsMax`. Returns how many were aborted. */
   abortIdleUploads(nowMs: number, idleMsMax?: number): Promise<number>;
   /** Epochs of buckets that are gone. Returns how many. */
@@ -76,6 +79,7 @@ export function createObjects(parts: ObjectServiceParts): Objects {
       findEmptyStripes: () => context.space.findEmptyStripes(),
       buryEmptyStripes: () => context.space.buryEmptyStripes(),
       compactSharedStripes: (budget) => compactSharedStripes(context, unsettled, budget),
+      relocateStripe: (stripeId) => relocateStripe(context, unsettled, stripeId),
       abortIdleUploads: (nowMs, idleMsMax) => abortIdleUploads(context, nowMs, idleMsMax),
       sweepEpochs: () => buckets.sweepEpochs(),
       idle: () => context.background.idle(),
@@ -102,7 +106,7 @@ function createContext(
     random,
     buckets,
     contentKeys,
-    ingest: new Ingest(stripes, contentKeys, new Packer(stripes, unsettled, buryIfEmpty)),
+    ingest: new Ingest(stripes, contentKeys, new Packer(stripes, unsettled, buryIfEmpty), clock),
     space,
     readers,
     locks: new KeyLocks(),
