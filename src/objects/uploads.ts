@@ -118,7 +118,7 @@ export async function abortUpload(context: ObjectsContext, pointer: UploadPointe
   for (let attempt = 1; ; attempt++) {
     const upload = await findUpload(context, pointer, (key) => context.committer.peek(key));
     try {
-      await dropUpload(context, upload);
+      await dropUpload(context, upload, upload.bucket.record.bucketId);
       return;
     } catch (error) {
       if (!hasCode(error, 'CommitConflict') || attempt >= ATTEMPTS_MAX) throw error;
@@ -128,19 +128,13 @@ export async function abortUpload(context: ObjectsContext, pointer: UploadPointe
 
 async function dropUpload(
   context: ObjectsContext,
-  upload: {
-    readonly key: Buffer;
-    readonly bytes: Buffer;
-    readonly uploadId: Buffer;
-    readonly bucketId?: Buffer;
-    readonly bucket?: FoundBucket;
-  },
+  upload: Pick<FoundUpload, 'key' | 'bytes' | 'uploadId'>,
+  bucketId: Buffer,
 ): Promise<void> {
-  const bucketId = upload.bucketId ?? upload.bucket?.record.bucketId;
   const change = new Change();
   change.expect(upload.key, upload.bytes);
   change.delete(upload.key);
-  if (bucketId !== undefined) change.add(bucketUploadsKey(bucketId), -1);
+  change.add(bucketUploadsKey(bucketId), -1);
   putGarbage(context, change, 'upload', upload.uploadId);
   await change.commit(context.committer);
   context.garbage.kick();
@@ -162,7 +156,7 @@ export async function abortIdleUploads(
         const uploadId = Buffer.from(key.subarray(key.length - TIME_BYTES - RANDOM_BYTES));
         if (nowMs - (await lastPartMs(context.engine, uploadId)) <= idleMsMax) continue;
         try {
-          await dropUpload(context, { key, bytes, uploadId, bucketId: Buffer.from(key.subarray(1, 17)) });
+          await dropUpload(context, { key, bytes, uploadId }, Buffer.from(key.subarray(1, 17)));
           aborted += 1;
         } catch (error) {
           // Completed or aborted in this very moment.
