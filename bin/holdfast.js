@@ -1,2 +1,23 @@
 #!/usr/bin/env node
-import '../src/cli/main.ts';
+/**
+ * The `holdfast` command. A server gets a process of its own with V8's limits for it, since they cannot be set once a process runs;
+ * signals are passed on, and its exit code is ours.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { serverNodeFlags } from '../src/cli/nodeflags.ts';
+
+if (process.argv[2] !== 'serve') {
+  await import('../src/cli/main.ts');
+} else {
+  const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+  const server = spawn(process.execPath, [...serverNodeFlags, main, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
+  server.on('error', (error) => {
+    process.stderr.write(`holdfast: ${error.message}\n`);
+    process.exit(1);
+  });
+  server.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGKILL' ? 137 : 1)));
+}

@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serverNodeFlags } from '../../src/cli/nodeflags.ts';
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(repository, 'src/cli/main.ts');
@@ -18,7 +19,7 @@ export interface ServerOptions {
   readonly data?: string;
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Further arguments of node itself. */
+  /** Arguments of node itself instead of those that `holdfast serve` gives it. */
   readonly nodeFlags?: readonly string[];
 }
 
@@ -43,10 +44,14 @@ export function temporaryDirectory(): string {
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
   const data = options.data ?? join(temporaryDirectory(), 'data');
   const flags = ['--data', data, '--s3', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...(options.flags ?? [])];
-  const child = spawn(process.execPath, [...(options.nodeFlags ?? []), main, 'serve', ...flags], {
-    env: { ...process.env, ...options.environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [...(options.nodeFlags ?? serverNodeFlags), main, 'serve', ...flags],
+    {
+      env: { ...process.env, ...options.environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let output = '';
   const collect = (piece: Buffer) => {
     output = (output + piece.toString()).slice(-OUTPUT_CHARACTERS_MAX);
