@@ -69,3 +69,32 @@ function uniform(base: number, nodeId: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (((mixed ^ (mixed >>> 16)) >>> 0) + 0.5) / 2 ** 32;
 }
+
+export interface FarmPlan {
+  readonly k: number;
+  /** What a farm may hold of a stripe of this width, on these nodes. */
+  readonly farmMax: number;
+  /** Whether that is more than the farm rule allows, because there are too few farms for any width. */
+  readonly relaxed: boolean;
+}
+
+/**
+ * The widest stripe with m parity fragments, at most `kMax` + m, that these nodes can take one fragment each of. Narrowing comes before
+ * relaxing the farm rule (design/commits.md, "Data stripes"); where no width can keep it, a farm holds at most m fragments, so that
+ * its loss is survived at least; and where that cannot be either, anything. undefined with fewer than m + 1 nodes.
+ */
+export function widestPlan(farms: Iterable<string>, kMax: number, m: number): FarmPlan | undefined {
+  const perFarm = new Map<string, number>();
+  for (const farm of farms) perFarm.set(farm, (perFarm.get(farm) ?? 0) + 1);
+  const room = (limit: number) =>
+    [...perFarm.values()].reduce((sum, count) => sum + Math.min(count, limit), 0);
+  for (let k = kMax; k >= 1; k--) {
+    const farmMax = farmLimit(k, m);
+    if (room(farmMax) >= k + m) return { k, farmMax, relaxed: false };
+  }
+  for (const farmMax of [m, Number.POSITIVE_INFINITY]) {
+    const k = Math.min(kMax, room(farmMax) - m);
+    if (k >= 1) return { k, farmMax, relaxed: true };
+  }
+  return undefined;
+}

@@ -4,15 +4,19 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { HoldfastError } from '../base/errors.ts';
 import type { NodeRecord } from '../metadata/records.ts';
 import type { FragmentStore, NodeHello } from '../node/fragmentstore.ts';
+import { within } from './deadline.ts';
 import { NodeHealth } from './health.ts';
 import { farmLimit, placementOrder } from './placement.ts';
-import type { Grid, GridNode, NodeOutcome, NodeState } from './types.ts';
+import type { ExchangeKind, Grid, GridNode, NodeOutcome, NodeState } from './types.ts';
 
 const PROBE_DEADLINE_MS = 2000;
-/** Of all nodes; above it (and above m) suspects are used like others. */
-const SUSPECT_SHARE_MAX = 0.2;
+/** A greeting without an answer is given up after this long: the node may have been restarted behind it. */
+const GREETING_MS_MAX = 60_000;
+/** Of all nodes; when more (and more than m) are in trouble at once, the fault is ours or of the disk that they share. */
+const TROUBLED_SHARE_MAX = 0.2;
 
 class RegisteredNode implements GridNode {
   readonly id: number;
@@ -20,6 +24,8 @@ class RegisteredNode implements GridNode {
   readonly store: FragmentStore;
   readonly health: NodeHealth;
   hello: NodeHello | undefined;
+  /** Under way since; a node that does not answer is not asked again at every turn. */
+  greeting: { readonly hello: Promise<NodeHello>; readonly sinceMs: number } | undefined;
   /** As last told to listeners. */
   told: NodeState = 'offline';
 
@@ -90,21 +96,42 @@ export class GridRegistry implements Grid {
 
   candidates(seed: Uint8Array): readonly GridNode[] {
     const usable: { id: number; farm: string; weight: number; node: RegisteredNode }[] = [];
-    const suspects = this.#takesSuspects();
+    const suspects = this.#isShared((node) => node.state === 'suspect' || node.health.missedLately);
     for (const node of this.#nodes.values()) {
       const answers = node.state === 'online' || (suspects && node.state === 'suspect');
-      if (!answers || node.record.state !== 'active') continue;
+      if (!answers || node.record.state !== 'active' || !this.mayAsk(node, 'write')) continue;
       const weight = node.hello?.freeBytes ?? 0;
       if (weight > 0) usable.push({ id: node.id, farm: node.record.farm, weight, node });
     }
     return placementOrder(usable, seed, this.#farmMax).map(({ node }) => node);
   }
 
-  /** When more nodes are slow than can be at fault by themselves, the fault is ours or the disk's that they share. */
-  #takesSuspects(): boolean {
-    const all = [...this.#nodes.values()].filter((node) => node.state !== 'lost');
-    const suspects = all.filter((node) => node.state === 'suspect').length;
-    return suspects > Math.max(this.#parityCount, all.length * SUSPECT_SHARE_MAX);
+  /** Whether more nodes are in trouble than can be at fault by themselves. Then nothing is gained by avoiding them. */
+  #isShared(isTroubled: (node: RegisteredNode) => boolean): boolean {
+    let [count, troubled] = [0, 0];
+    for (const node of this.#nodes.values()) {
+      if (node.state === 'lost') continue;
+      count += 1;
+      if (isTroubled(node)) troubled += 1;
+    }
+    return troubled > Math.max(this.#parityCount, count * TROUBLED_SHARE_MAX);
+  }
+
+  mayAsk({ id }: GridNode, kind: ExchangeKind): boolean {
+    const node = this.#nodes.get(id);
+    if (node === undefined || (node.state !== 'online' && node.state !== 'suspect')) return false;
+    return !node.health.isStuck(kind) || this.#isShared(({ health }) => health.isStuck(kind));
+  }
+
+  late(nodeId: number, kind: ExchangeKind): () => void {
+    const node = this.#nodes.get(nodeId);
+    if (node === undefined) return () => undefined;
+    const ended = node.health.late(kind);
+    this.#tell(node);
+    return () => {
+      ended();
+      this.#tell(node);
+    };
   }
 
   writeDeadlineMs(node: GridNode): number {
@@ -136,12 +163,17 @@ export class GridRegistry implements Grid {
     await Promise.all([...this.#nodes.keys()].map((id) => this.probe(id)));
   }
 
-  /** Asks one node. True when it answered. */
+  /** Asks one node. True when it answered; another node that answers in its place counts as silence. */
   async probe(id: number): Promise<boolean> {
     const node = this.#nodes.get(id);
     if (node === undefined || node.record.state === 'lost') return false;
     try {
-      const hello = await this.#helloWithin(node.store, PROBE_DEADLINE_MS);
+      const hello = await this.#greet(node);
+      if (hello.nodeUuid !== node.record.nodeUuid) {
+        throw new HoldfastError('NodeUnavailable', {
+          detail: `it answers as another node, ${hello.nodeUuid} instead of ${node.record.nodeUuid}`,
+        });
+      }
       const before = node.hello;
       node.hello = hello;
       const regressed =
@@ -156,14 +188,19 @@ export class GridRegistry implements Grid {
     return node.state === 'online';
   }
 
-  async #helloWithin(store: FragmentStore, deadlineMs: number): Promise<NodeHello> {
-    const timeout = Promise.withResolvers<never>();
-    const timer = this.#clock.schedule(deadlineMs, () => timeout.reject(new Error('it does not answer')));
-    try {
-      return await Promise.race([store.hello(), timeout.promise]);
-    } finally {
-      timer.cancel();
+  async #greet(node: RegisteredNode): Promise<NodeHello> {
+    const nowMs = this.#clock.monotonicMs();
+    if (node.greeting === undefined || nowMs - node.greeting.sinceMs > GREETING_MS_MAX) {
+      const hello = node.store.hello().finally(() => {
+        if (node.greeting === greeting) node.greeting = undefined;
+      });
+      const greeting = { hello, sinceMs: nowMs };
+      node.greeting = greeting;
     }
+    const outcome = await within(this.#clock, PROBE_DEADLINE_MS, node.greeting.hello);
+    if (outcome.kind === 'done') return outcome.value;
+    if (outcome.kind === 'failed') throw outcome.error;
+    throw new HoldfastError('NodeUnavailable', { detail: 'it does not answer' });
   }
 
   #tell(node: RegisteredNode): void {

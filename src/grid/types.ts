@@ -19,9 +19,12 @@ export interface GridNode {
   readonly readP95Ms: number;
 }
 
+/** What an exchange does to a node: deletes count as writes, verifying and listing as reads. */
+export type ExchangeKind = 'read' | 'write';
+
 export type NodeOutcome =
-  | { readonly kind: 'write'; readonly durationMs: number }
-  | { readonly kind: 'read'; readonly durationMs: number }
+  /** `late`: it missed its deadline first, so how long it took is evidence, but weighs no more than the deadline. */
+  | { readonly kind: ExchangeKind; readonly durationMs: number; readonly late?: boolean }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'missedDeadline' };
 
@@ -33,6 +36,13 @@ export interface Grid {
   /** max(250 ms, 4 × p95 of the node's recent writes). */
   writeDeadlineMs(node: GridNode): number;
   readDeadlineMs(node: GridNode): number;
+  /**
+   * Whether the node may be asked: it answers, and not too many exchanges of this kind hang in it. One that takes requests and never
+   * answers is left alone until they end, so that it can hold only so much memory.
+   */
+  mayAsk(node: GridNode, kind: ExchangeKind): boolean;
+  /** An exchange missed its deadline and goes on; the function returned is called once, when it has ended. */
+  late(nodeId: number, kind: ExchangeKind): () => void;
   /** Every exchange with a node is reported; states follow from it. */
   report(nodeId: number, outcome: NodeOutcome): void;
   /** `listener` runs after a node changed its state. */

@@ -5,9 +5,9 @@
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import { SECOND_MS } from '../base/units.ts';
+import { within } from '../grid/deadline.ts';
 import type { Grid, GridNode } from '../grid/types.ts';
 import type { StripeRecord } from '../metadata/records.ts';
-import { within } from './deadline.ts';
 import type { FragmentSeals } from './fragments.ts';
 import type { StripeId } from './types.ts';
 

@@ -10,8 +10,8 @@ import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
 import { MIB, SECOND_MS } from '../base/units.ts';
+import { within } from '../grid/deadline.ts';
 import type { Grid, GridNode } from '../grid/types.ts';
-import { within } from './deadline.ts';
 
 /** Bytes on their way to one node; more wait, within their deadline, so that a stuck node holds up nobody. */
 const BYTES_PER_NODE_MAX = 16 * MIB;
