@@ -72,7 +72,7 @@ async function readCredentials(file: string): Promise<Credentials | undefined> {
   }
   let fields: { accessKeyId?: unknown; secretAccessKey?: unknown };
   try {
-    fields = JSON.parse(text) as typeof fields;
+    fields = (JSON.parse(text) ?? {}) as typeof fields;
   } catch {
     throw new HoldfastError('DataDirectoryInvalid', { detail: `${file}: is not JSON` });
   }

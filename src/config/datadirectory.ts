@@ -90,7 +90,7 @@ async function begin(path: string, formatFile: string): Promise<void> {
 async function checkFormat(formatFile: string): Promise<void> {
   let format: unknown;
   try {
-    format = (JSON.parse(await readFile(formatFile, 'utf8')) as { format?: unknown }).format;
+    format = (JSON.parse(await readFile(formatFile, 'utf8')) as { format?: unknown } | null)?.format;
   } catch (cause) {
     throw new HoldfastError('DataDirectoryInvalid', {
       detail: `${formatFile}: ${(cause as Error).message}`,
