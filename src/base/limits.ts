@@ -17,7 +17,7 @@ export class Gate {
   #available: number;
   readonly #waiters: Waiter[] = [];
 
-  /** `capacity` units may be held at once; more than `waitersMax` waiting callers are refused with `TooBusy`. */
+  /** `capacity` units may be held at once; more than `waitersMax` waiting callers are refused with `SlowDown`. */
   constructor(name: string, capacity: number, waitersMax = 100_000) {
     assert(capacity > 0, `${name}: capacity must be positive`);
     this.name = name;
@@ -40,7 +40,7 @@ export class Gate {
     return true;
   }
 
-  /** Resolves when `amount` units are held. Rejects with `signal.reason` when aborted, `TooBusy` when too many wait. */
+  /** Resolves when `amount` units are held. Rejects with `signal.reason` when aborted, `SlowDown` when too many wait. */
   acquire(amount = 1, signal?: AbortSignal): Promise<void> {
     assert(amount <= this.capacity, `${this.name}: ${amount} units can never be granted`);
     if (signal?.aborted) return Promise.reject(signal.reason);
