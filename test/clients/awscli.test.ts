@@ -9,6 +9,26 @@ clientMatrix('AWS CLI', { aws: has('aws') }, ({ server, halfWay }) => {
   const aws = (...args: string[]) =>
     client('aws', ['--endpoint-url', server().endpoint, ...args], awsEnvironment(server()));
 
+  const large = join(temporaryDirectory(), 'large.bin');
+  const content = randomBytes(64 * 1024 * 1024);
+  const tree = makeTree();
+
+  test('multipart upload of 64 MiB', async () => {
+    writeFileSync(large, content);
+    await aws('s3', 'mb', 's3://cli-large');
+    await aws('s3', 'cp', '--no-progress', large, 's3://cli-large/large.bin');
+    const head = JSON.parse(
+      (await aws('s3api', 'head-object', '--bucket', 'cli-large', '--key', 'large.bin')).stdout,
+    );
+    expect(head.ETag).toMatch(/^"[0-9a-f]{32}-8"$/);
+  });
+
+  test('sync up, and again with nothing to do', async () => {
+    await aws('s3', 'mb', 's3://cli-sync');
+    await aws('s3', 'sync', '--no-progress', tree, 's3://cli-sync/tree');
+    expect((await aws('s3', 'sync', '--no-progress', tree, 's3://cli-sync/tree')).stdout).toBe('');
+  });
+
   test('mb, cp, ls, presign, rm, rb', async () => {
     const file = join(temporaryDirectory(), 'small.txt');
     writeFileSync(file, 'hello from the command line');
@@ -24,29 +44,16 @@ clientMatrix('AWS CLI', { aws: has('aws') }, ({ server, halfWay }) => {
     await aws('s3', 'rb', 's3://cli-small');
   });
 
-  test('multipart upload and download of 64 MiB', async () => {
-    const file = join(temporaryDirectory(), 'large.bin');
-    const content = randomBytes(64 * 1024 * 1024);
-    writeFileSync(file, content);
-    await aws('s3', 'mb', 's3://cli-large');
-    await aws('s3', 'cp', '--no-progress', file, 's3://cli-large/large.bin');
-    const head = JSON.parse(
-      (await aws('s3api', 'head-object', '--bucket', 'cli-large', '--key', 'large.bin')).stdout,
-    );
-    expect(head.ETag).toMatch(/^"[0-9a-f]{32}-8"$/);
-    await aws('s3', 'cp', '--no-progress', 's3://cli-large/large.bin', `${file}.back`);
-    expect(readFileSync(`${file}.back`).equals(content)).toBe(true);
+  test('download and copy of the large object', async () => {
+    await aws('s3', 'cp', '--no-progress', 's3://cli-large/large.bin', `${large}.back`);
+    expect(readFileSync(`${large}.back`).equals(content)).toBe(true);
     await aws('s3', 'cp', '--no-progress', 's3://cli-large/large.bin', 's3://cli-large/copy.bin');
-    await aws('s3', 'cp', '--no-progress', 's3://cli-large/copy.bin', `${file}.copy`);
-    expect(readFileSync(`${file}.copy`).equals(content)).toBe(true);
+    await aws('s3', 'cp', '--no-progress', 's3://cli-large/copy.bin', `${large}.copy`);
+    expect(readFileSync(`${large}.copy`).equals(content)).toBe(true);
   });
 
-  test('sync up and down, again, and with --delete', async () => {
-    const tree = makeTree();
+  test('sync down, and up with --delete', async () => {
     const back = temporaryDirectory();
-    await aws('s3', 'mb', 's3://cli-sync');
-    await aws('s3', 'sync', '--no-progress', tree, 's3://cli-sync/tree');
-    expect((await aws('s3', 'sync', '--no-progress', tree, 's3://cli-sync/tree')).stdout).toBe('');
     await aws('s3', 'sync', '--no-progress', 's3://cli-sync/tree', back);
     expect(treeHashes(back)).toEqual(treeHashes(tree));
     await aws('s3', 'sync', '--no-progress', '--delete', temporaryDirectory(), 's3://cli-sync/tree');

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'vitest';
 import { awsEnvironment, client, clientMatrix, has } from './matrix.ts';
 
-const script = fileURLToPath(new URL('./boto3.py', import.meta.url));
+const script = fileURLToPath(new URL('./boto3_client.py', import.meta.url));
 const python = process.env['HOLDFAST_TEST_PYTHON'] ?? 'python3';
 
 clientMatrix(

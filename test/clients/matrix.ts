@@ -4,9 +4,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import {
   type CommandResult,
   loseNodes,
@@ -18,6 +18,11 @@ import {
 
 export const situations = ['all nodes there', 'two nodes lost half-way'] as const;
 export type Situation = (typeof situations)[number];
+
+/** S3 lists times in whole seconds, so a file that is younger than its object by less looks changed to `aws s3 sync`. */
+const FILE_AGE_MS = 60_000;
+/** Of the server's log, when a test fails. */
+const SERVER_CHARACTERS_SHOWN_MAX = 4000;
 
 export interface ClientTest {
   readonly server: () => RunningServer;
@@ -57,6 +62,11 @@ export function clientMatrix(
     afterAll(async () => {
       await server?.stop();
     }, 60_000);
+    beforeEach(({ onTestFailed }) => {
+      onTestFailed(() => {
+        process.stderr.write(`the server said: ${server?.output().slice(-SERVER_CHARACTERS_SHOWN_MAX)}\n`);
+      });
+    });
     const running = () => {
       if (server === undefined) throw new Error('the server did not start');
       return server;
@@ -78,10 +88,12 @@ export function makeTree(
   sizes: readonly number[] = [0, 1, 4096, 32 * 1024, 100_000, 3_000_000, 20_000_000],
 ): string {
   const root = temporaryDirectory();
+  const writtenAt = new Date(Date.now() - FILE_AGE_MS);
   for (const [index, size] of sizes.entries()) {
     const path = join(root, index % 2 === 0 ? 'plain' : 'mit Leerzeichen und ü 𝄞', `file ${index}.bin`);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, randomBytes(size));
+    utimesSync(path, writtenAt, writtenAt);
   }
   return root;
 }
