@@ -62,6 +62,8 @@ export class S3Server {
   #server: http.Server | https.Server | undefined;
   /** Requests of a connection that are not answered yet. */
   readonly #outstanding = new WeakMap<object, number>();
+  /** Connections that end with the answer under way, because what came after its request could not be parsed. */
+  readonly #ending = new WeakSet<Duplex>();
 
   constructor(options: S3ServerOptions) {
     const clock = options.clock ?? systemClock;
@@ -255,20 +257,35 @@ export class S3Server {
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     this.#parts.log.debug({ code: error.code }, 'request could not be parsed');
     let answered = false;
+    let whole: Exchange | undefined;
     for (const exchange of this.#deadlines.active) {
       if (exchange.request.socket !== socket) continue;
       answered ||= exchange.answered;
-      // Raw bytes would land inside another answer, or be taken for one.
-      if (!exchange.answered && (exchange.response.headersSent || exchange.request.complete)) {
+      if (exchange.answered) continue;
+      if (exchange.request.complete) whole = exchange;
+      else if (exchange.response.headersSent) {
+        // Raw bytes would land inside another answer, or be taken for one.
         socket.destroy();
         return;
       }
+    }
+    if (whole) {
+      this.#endAfter(whole, socket);
+      return;
     }
     if (answered) {
       socket.end(() => socket.destroy());
       return;
     }
     answerBroken(error.code, socket, this.#ids.next(), this.#parts.hostId);
+  }
+
+  /** What follows a whole request is none, for instance more body than was announced: the request is answered, then the connection ends. */
+  #endAfter(exchange: Exchange, socket: Duplex): void {
+    if (this.#ending.has(socket)) return;
+    this.#ending.add(socket);
+    exchange.response.shouldKeepAlive = false;
+    exchange.response.once('finish', () => socket.end(() => socket.destroy()));
   }
 }
 
