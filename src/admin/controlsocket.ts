@@ -70,8 +70,11 @@ function routes(control: GatewayControl): FastifyInstance {
   server.post<{ Params: { id: string }; Body: { path?: string } }>('/nodes/:id/replace', (request) =>
     control.replaceNode(nodeId(request.params.id), request.body?.path),
   );
-  server.post<{ Body: { dryRun?: boolean } }>('/scrub', (request) =>
-    control.scrub({ dryRun: request.body?.dryRun === true }),
+  server.post<{ Body: { dryRun?: boolean; deleteOrphans?: boolean } }>('/scrub', (request) =>
+    control.scrub({
+      dryRun: request.body?.dryRun === true,
+      deleteOrphans: request.body?.deleteOrphans === true,
+    }),
   );
   return server;
 }

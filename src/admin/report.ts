@@ -101,7 +101,10 @@ export interface ScrubResult {
   readonly corrupt: number;
   readonly missing: number;
   readonly unreachable: number;
+  /** Nodes that could not be compared with the records. */
+  readonly nodesAway: number;
   readonly orphans: number;
+  readonly orphansDeleted: number;
   readonly rebuiltFragments: number;
   readonly unrepairable: number;
   readonly durationMs: number;
@@ -116,7 +119,10 @@ export interface GatewayControl {
   startNode(id: number): Promise<void>;
   /** Declares the node's data lost at once and gives its place to a new, empty node in `path` (its old folder when absent). */
   replaceNode(id: number, path: string | undefined): Promise<{ readonly id: number; readonly path: string }>;
-  /** Verifies every fragment now and repairs what is wrong (unless `dryRun`). */
-  scrub(options: { readonly dryRun: boolean }): Promise<ScrubResult>;
+  /**
+   * Verifies every fragment now and repairs what is wrong (unless `dryRun`). With `deleteOrphans`, fragments that no record knows are
+   * deleted however many they are.
+   */
+  scrub(options: { readonly dryRun: boolean; readonly deleteOrphans: boolean }): Promise<ScrubResult>;
   metrics(): Promise<string>;
 }

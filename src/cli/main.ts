@@ -66,6 +66,7 @@ function build(): Command {
   online(program.command('scrub'))
     .description('verify every fragment now and rebuild what is wrong')
     .option('--dry-run', 'report only, repair nothing')
+    .option('--delete-orphans', 'delete fragments that no record knows, however many they are')
     .action(async (options) => {
       const { scrubCommand } = await import('./commands/scrub.ts');
       process.exitCode = await scrubCommand(options);

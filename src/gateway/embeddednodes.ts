@@ -1,25 +1,31 @@
 /**
  * The nodes that live in this process: which there are (records in the metadata), opening and closing them, and noticing when a directory
- * goes away. An empty or foreign directory is offline, never lost; only one that lies on the data directory's own file system is made
- * anew at once, since no disk can have come unmounted there (design/commits.md, "Nodes").
+ * goes away or comes back (design/commits.md, "Nodes"):
+ * - an empty or foreign directory is offline, never lost; only one that lies on the data directory's own file system is made anew at
+ *   once, since no disk can have come unmounted there;
+ * - a node that was declared lost for its silence and shows up again with its data is taken back, one that was replaced never;
+ * - a node that ended because its disk failed stays offline until `nodes start` or a restart of the server.
  */
-import { mkdir, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
-import { MIB } from '../base/units.ts';
+import { MIB, SECOND_MS } from '../base/units.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { GridRegistry } from '../grid/registry.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
-import { decodeRecord, encodeRecord, type NodeRecord, RECORD_FORMAT } from '../metadata/records.ts';
+import { decodeRecord, encodeRecord, type NodeRecord } from '../metadata/records.ts';
 import type { Disk } from '../node/disk.ts';
 import { EmbeddedNode } from '../node/embedded.ts';
+import type { NodeOptions } from '../node/store.ts';
+import { assertOwnFolder, hasNoIdentity, isOnFilesystemOf, makeNode } from './nodefolders.ts';
 
 const NODES_MAX = 0xffff;
 const COMPACTION_BYTES_PER_STEP = 16 * MIB;
+/** A node whose disk hangs holds up the look at the others no longer than this. */
+const LOOK_MS_MAX = 2 * SECOND_MS;
 
 export interface EmbeddedNodesParts {
   readonly dataDirectory: string;
@@ -32,9 +38,22 @@ export interface EmbeddedNodesParts {
   readonly capacityBytes: number | undefined;
 }
 
+interface Entry {
+  readonly id: number;
+  readonly node: EmbeddedNode;
+  record: NodeRecord;
+  /** By the operator. */
+  stopped: boolean;
+  /** Its disk failed while it ran. */
+  failed: boolean;
+  /** Why it could not be opened; empty when it was. */
+  problem: string;
+  looking: Promise<void> | undefined;
+}
+
 export class EmbeddedNodes {
   readonly #parts: EmbeddedNodesParts;
-  readonly #nodes = new Map<number, { node: EmbeddedNode; record: NodeRecord; stopped: boolean }>();
+  readonly #entries = new Map<number, Entry>();
   #committer: Committer | undefined;
 
   constructor(parts: EmbeddedNodesParts) {
@@ -47,32 +66,50 @@ export class EmbeddedNodes {
   }
 
   /**
-   * Opens the recorded nodes, and makes those of `folders` that have no record yet. Returns the records that are to be committed before
-   * anything is written.
+   * Opens the recorded nodes, and makes those of `folders` that have no record yet. Returns the records that are new or changed, to be
+   * committed before anything is written.
    */
   async open(folders: readonly string[]): Promise<ReadonlyMap<number, NodeRecord>> {
-    const recorded = await this.#readRecords();
-    for (const [id, record] of recorded) await this.#openRecorded(id, record);
-    const known = new Set(
-      [...recorded.values()].filter(({ state }) => state !== 'lost').map(({ path }) => this.absolute(path)),
-    );
-    const added = new Map<number, NodeRecord>();
-    let next = Math.max(0, ...recorded.keys()) + 1;
+    for (const [id, record] of await this.#readRecords()) this.#register(id, record);
+    const changed = new Map<number, NodeRecord>();
+    await Promise.all([...this.#entries.values()].map((entry) => this.#openAtStart(entry, changed)));
+    const known = new Set([...this.#entries.values()].map(({ record }) => this.absolute(record.path)));
     for (const folder of folders) {
       if (known.has(resolve(folder))) continue;
-      const record = await this.#make(folder);
-      added.set(next, record);
-      this.#register(next, record, this.#embedded(record));
-      await this.#nodes.get(next)?.node.start();
-      next += 1;
+      const id = this.#nextId();
+      const record = await makeNode(this.#parts.dataDirectory, this.#options(resolve(folder)));
+      changed.set(id, record);
+      await this.#register(id, record).node.start();
     }
     await this.#parts.registry.probeAll();
-    return added;
+    return changed;
   }
 
-  /** Highest id given out, for the next one. */
+  async #openAtStart(entry: Entry, changed: Map<number, NodeRecord>): Promise<void> {
+    if (entry.record.state === 'lost') return;
+    try {
+      await this.#start(entry);
+      if (await this.#isOffDataFilesystemNow(entry)) {
+        entry.record = { ...entry.record, onDataFilesystem: false };
+        changed.set(entry.id, entry.record);
+      }
+    } catch (err) {
+      this.#note(entry, err);
+    }
+  }
+
+  /** The data was moved to a disk of its own, which may come unmounted one day. */
+  async #isOffDataFilesystemNow({ record }: Entry): Promise<boolean> {
+    return record.onDataFilesystem && !(await this.#isOnDataFilesystem(this.absolute(record.path)));
+  }
+
+  #isOnDataFilesystem(directory: string): Promise<boolean> {
+    return isOnFilesystemOf(this.#parts.dataDirectory, directory);
+  }
+
+  /** The next id; none is given out twice. */
   #nextId(): number {
-    const next = Math.max(0, ...this.#nodes.keys()) + 1;
+    const next = Math.max(0, ...this.#entries.keys()) + 1;
     if (next > NODES_MAX)
       throw new HoldfastError('InvalidArgument', { detail: 'all node ids have been given out' });
     return next;
@@ -88,107 +125,44 @@ export class EmbeddedNodes {
     }
   }
 
-  async #openRecorded(id: number, record: NodeRecord): Promise<void> {
-    const node = this.#embedded(record);
-    this.#register(id, record, node);
-    if (record.state === 'lost') return;
-    try {
-      await this.#start(node, record);
-    } catch (error) {
-      this.#parts.log.warn(
-        { node: id, path: this.absolute(record.path), err: error },
-        'node cannot be opened',
-      );
-    }
+  /** Opens the directory after making sure that it is this node's. */
+  async #start(entry: Entry): Promise<void> {
+    await assertOwnFolder(entry.node.options, entry.record.nodeUuid);
+    await entry.node.start();
+    entry.problem = '';
   }
 
-  /** Opens the directory and makes sure that it is this node's. */
-  async #start(node: EmbeddedNode, record: NodeRecord): Promise<void> {
-    await node.start();
-    const { nodeUuid } = await node.hello();
-    if (nodeUuid === record.nodeUuid) return;
-    await node.stop();
-    throw new HoldfastError('NodeUnavailable', {
-      detail: `${this.absolute(record.path)} holds another node (${nodeUuid} instead of ${record.nodeUuid})`,
-    });
-  }
-
-  #register(id: number, record: NodeRecord, node: EmbeddedNode): void {
-    this.#nodes.set(id, { node, record, stopped: false });
+  #register(id: number, record: NodeRecord): Entry {
+    const node = new EmbeddedNode(this.#options(this.absolute(record.path)));
+    const state = { stopped: false, failed: false, problem: '', looking: undefined };
+    const entry: Entry = { id, node, record, ...state };
+    this.#entries.set(id, entry);
     this.#parts.registry.add(id, record, node);
+    return entry;
   }
 
-  #embedded(record: NodeRecord): EmbeddedNode {
+  #options(directory: string): NodeOptions {
     const { disk, clock, random, capacityBytes } = this.#parts;
-    const directory = this.absolute(record.path);
     const sharers = () => this.#sharersOf(directory);
-    return new EmbeddedNode({
-      disk,
-      directory,
-      clock,
-      random,
-      sharers,
-      ...(capacityBytes === undefined ? {} : { capacityBytes }),
-    });
+    const limit = capacityBytes === undefined ? {} : { capacityBytes };
+    return { disk, directory, clock, random, sharers, ...limit };
   }
 
-  /** How many running nodes keep their data on the file system of this directory. */
+  /** How many nodes keep their data on the file system of this directory. */
   #sharersOf(directory: string): number {
-    const nodes = this.#parts.registry.nodes();
+    const nodes = this.#parts.registry.nodes().filter((node) => node.record.state !== 'lost');
     const own = nodes.find((node) => this.absolute(node.record.path) === directory)?.hello?.filesystemId;
-    const sharers = nodes.filter(
-      (node) => node.record.state !== 'lost' && (own === undefined || node.hello?.filesystemId === own),
-    );
-    return Math.max(1, sharers.length);
-  }
-
-  /** Makes a node in a folder that is missing or empty, or adopts one there that never got its record. */
-  async #make(folder: string): Promise<NodeRecord> {
-    const path = this.#recordPath(folder);
-    const { disk, clock, random } = this.#parts;
-    const node = new EmbeddedNode({ disk, directory: resolve(folder), clock, random });
-    try {
-      await mkdir(dirname(resolve(folder)), { recursive: true, mode: 0o700 });
-      await node.start(true);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new HoldfastError('DataDirectoryInvalid', { detail: `node folder ${folder}: ${why}`, cause });
-    }
-    const { nodeUuid, fragmentCount } = await node.hello();
-    await node.stop();
-    if (fragmentCount > 0) {
-      throw new HoldfastError('DataDirectoryInvalid', {
-        detail: `node folder ${folder} holds ${fragmentCount} fragments of a node that this grid does not know`,
-      });
-    }
-    return {
-      v: RECORD_FORMAT,
-      nodeUuid,
-      path,
-      onDataFilesystem: await this.#isOnDataFilesystem(resolve(folder)),
-      farm: nodeUuid,
-      state: 'active',
-      addedMs: clock.nowMs(),
-    };
-  }
-
-  #recordPath(folder: string): string {
-    const below = relative(this.#parts.dataDirectory, resolve(folder));
-    return below.startsWith('..') || isAbsolute(below) ? resolve(folder) : below;
+    return Math.max(1, nodes.filter((node) => own === undefined || node.hello?.filesystemId === own).length);
   }
 
   absolute(path: string): string {
     return isAbsolute(path) ? path : join(this.#parts.dataDirectory, path);
   }
 
-  /** By the device of the directory, or of the nearest parent that is there. */
-  async #isOnDataFilesystem(directory: string): Promise<boolean> {
-    const data = await stat(this.#parts.dataDirectory);
-    for (let at = directory; ; at = dirname(at)) {
-      const found = await stat(at).catch(() => undefined);
-      if (found !== undefined) return found.dev === data.dev;
-      if (at === dirname(at)) return false;
-    }
+  /** Why a node is not online, as far as it is known here; empty otherwise. */
+  problem(id: number): string {
+    const entry = this.#entries.get(id);
+    return entry?.stopped ? 'stopped by the operator' : (entry?.problem ?? '');
   }
 
   /**
@@ -196,112 +170,190 @@ export class EmbeddedNodes {
    * little. Called every second or so.
    */
   async look(): Promise<void> {
-    for (const [id, entry] of this.#nodes) {
-      if (entry.stopped || entry.record.state === 'lost') continue;
-      try {
-        if (!entry.node.running) await this.#start(entry.node, entry.record);
-        await entry.node.checkDirectory();
-        await entry.node.compactStep(COMPACTION_BYTES_PER_STEP);
-      } catch (error) {
-        if (hasCode(error, 'NodeUnavailable')) await this.#reopen(id);
-      }
-    }
+    const looks = [...this.#entries.values()].map((entry) => {
+      entry.looking ??= this.#lookAt(entry).finally(() => {
+        entry.looking = undefined;
+      });
+      return entry.looking;
+    });
+    const enough = new AbortController();
+    await Promise.race([
+      Promise.allSettled(looks),
+      this.#parts.clock.sleep(LOOK_MS_MAX, enough.signal).catch(() => undefined),
+    ]);
+    enough.abort();
     await this.#parts.registry.probeAll();
   }
 
+  async #lookAt(entry: Entry): Promise<void> {
+    if (entry.stopped || entry.failed) return;
+    try {
+      if (entry.record.state === 'lost') {
+        await this.#takeBack(entry);
+        return;
+      }
+      if (!entry.node.running) await this.#start(entry);
+      await entry.node.checkDirectory();
+      await entry.node.compactStep(COMPACTION_BYTES_PER_STEP);
+    } catch (error) {
+      if (hasCode(error, 'NodeFailed')) entry.failed = true;
+      if (entry.record.state !== 'lost') this.#note(entry, error);
+      if (hasCode(error, 'NodeUnavailable') && entry.record.state !== 'lost') await this.#remake(entry);
+    }
+  }
+
+  /** A node that was given up for its silence and is there again with its data is no longer lost. */
+  async #takeBack(entry: Entry): Promise<void> {
+    const { record } = entry;
+    if (record.replacedBy !== undefined || this.#userOf(this.absolute(record.path)) !== undefined) return;
+    await this.#start(entry);
+    await this.#saveRecord(entry, { ...record, state: 'active' });
+    this.#parts.log.warn({ node: entry.id }, 'a node that was declared lost is back with its data');
+  }
+
+  /** Logs a problem once, not every second. */
+  #note(entry: Entry, error: unknown): void {
+    const problem = error instanceof Error ? error.message : String(error);
+    if (entry.problem === problem) return;
+    entry.problem = problem;
+    this.#parts.log.warn(
+      { node: entry.id, path: this.absolute(entry.record.path), problem },
+      'node has a problem',
+    );
+  }
+
   /** The directory is not there or is not this node's: makes it anew where that is safe, else leaves the node offline. */
-  async #reopen(id: number): Promise<void> {
-    const entry = this.#nodes.get(id);
-    if (entry === undefined) return;
+  async #remake(entry: Entry): Promise<void> {
     const directory = this.absolute(entry.record.path);
     await entry.node.stop();
-    const mayRemake = entry.record.onDataFilesystem && (await this.#isOnDataFilesystem(directory));
-    if (!mayRemake || (await stat(join(directory, 'node.json')).catch(() => undefined)) !== undefined) return;
+    if (!entry.record.onDataFilesystem || !(await this.#isOnDataFilesystem(directory))) return;
+    if (!(await hasNoIdentity(directory)) && !(await this.#isMadeAnewAlready(entry))) return;
     try {
       await entry.node.start(true);
     } catch (error) {
-      this.#parts.log.warn({ node: id, path: directory, err: error }, 'node directory is gone');
+      this.#note(entry, error);
       return;
     }
     const { nodeUuid } = await entry.node.hello();
-    await this.#saveRecord(id, { ...entry.record, nodeUuid });
+    entry.problem = '';
+    await this.#saveRecord(entry, { ...entry.record, nodeUuid });
     this.#parts.log.warn(
-      { node: id, path: directory },
+      { node: entry.id, path: directory },
       'node directory was gone; it was made anew and is being filled',
     );
-    await this.#parts.registry.probe(id);
+    await this.#parts.registry.probe(entry.id);
   }
 
-  async #saveRecord(id: number, record: NodeRecord): Promise<void> {
-    const entry = this.#nodes.get(id);
-    await this.#committer?.commit([{ type: 'put', key: keys.node(id), value: encodeRecord(record) }]);
-    if (entry !== undefined) entry.record = record;
-    this.#parts.registry.update(id, record);
+  /** A crash came between making the directory anew and writing that down: an empty node that no record knows. */
+  async #isMadeAnewAlready({ node, record }: Entry): Promise<boolean> {
+    const found = new EmbeddedNode(node.options);
+    try {
+      await found.start();
+      const { nodeUuid, durableAppends } = await found.hello();
+      const isKnown = [...this.#entries.values()].some((other) => other.record.nodeUuid === nodeUuid);
+      return !isKnown && durableAppends === 0 && nodeUuid !== record.nodeUuid;
+    } catch {
+      return false;
+    } finally {
+      await found.stop();
+    }
   }
 
-  #entry(id: number) {
-    const entry = this.#nodes.get(id);
-    if (entry === undefined || entry.record.state === 'lost') {
+  async #saveRecord(entry: Entry, record: NodeRecord): Promise<void> {
+    await this.#committer?.commit([{ type: 'put', key: keys.node(entry.id), value: encodeRecord(record) }]);
+    entry.record = record;
+    this.#parts.registry.update(entry.id, record);
+  }
+
+  #entry(id: number): Entry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) {
       throw new HoldfastError('InvalidArgument', {
         detail: `there is no node ${id}; holdfast nodes list shows them`,
       });
     }
+    const { replacedBy } = entry.record;
+    if (replacedBy !== undefined) {
+      throw new HoldfastError('InvalidArgument', { detail: `node ${id} was replaced by node ${replacedBy}` });
+    }
     return entry;
+  }
+
+  /** The node, not a lost one, whose folder this is. */
+  #userOf(folder: string): Entry | undefined {
+    return [...this.#entries.values()].find(
+      ({ record }) => record.state !== 'lost' && this.absolute(record.path) === folder,
+    );
   }
 
   async stop(id: number): Promise<void> {
     const entry = this.#entry(id);
     entry.stopped = true;
+    await entry.looking;
     await entry.node.stop();
     await this.#parts.registry.probe(id);
   }
 
+  /** Also takes back a node that was declared lost, and one whose disk failed. */
   async start(id: number): Promise<void> {
     const entry = this.#entry(id);
-    await this.#start(entry.node, entry.record);
-    entry.stopped = false;
+    await entry.looking;
+    if (entry.failed) await entry.node.stop();
+    [entry.failed, entry.stopped] = [false, false];
+    if (entry.record.state === 'lost') await this.#takeBack(entry);
+    else await this.#start(entry);
     await this.#parts.registry.probe(id);
   }
 
   /** The node is given up: its record says so, and it is closed. */
   async declareLost(id: number): Promise<void> {
     const entry = this.#entry(id);
+    await entry.looking;
     await entry.node.stop();
-    await this.#saveRecord(id, { ...entry.record, state: 'lost' });
+    await this.#saveRecord(entry, { ...entry.record, state: 'lost' });
   }
 
   /** Gives a node up and puts an empty one in its place. */
   async replace(id: number, path: string | undefined): Promise<{ id: number; path: string }> {
     const entry = this.#entry(id);
-    const folder = path ?? this.absolute(entry.record.path);
-    const inUse = [...this.#nodes].find(
-      ([, other]) => this.absolute(other.record.path) === folder && other.record.state !== 'lost',
-    );
-    if (inUse !== undefined && inUse[0] !== id) {
-      throw new HoldfastError('InvalidArgument', { detail: `${folder} is the folder of node ${inUse[0]}` });
+    const folder = resolve(path ?? this.absolute(entry.record.path));
+    const user = this.#userOf(folder);
+    if (user !== undefined && user.id !== id) {
+      throw new HoldfastError('InvalidArgument', { detail: `${folder} is the folder of node ${user.id}` });
     }
-    if ((await stat(join(folder, 'node.json')).catch(() => undefined)) !== undefined) {
+    if (!(await hasNoIdentity(folder))) {
       throw new HoldfastError('InvalidArgument', {
         detail: `${folder} still holds a node's data; move it away, or name another folder with --path`,
       });
     }
-    await entry.node.stop();
-    const record = await this.#make(folder);
+    const wasStopped = entry.stopped;
+    entry.stopped = true;
+    try {
+      await entry.looking;
+      await entry.node.stop();
+      return await this.#replaceBy(entry, folder);
+    } catch (error) {
+      entry.stopped = wasStopped;
+      throw error;
+    }
+  }
+
+  async #replaceBy(entry: Entry, folder: string): Promise<{ id: number; path: string }> {
+    const record = await makeNode(this.#parts.dataDirectory, this.#options(folder));
     const newId = this.#nextId();
-    const node = this.#embedded(record);
+    const given: NodeRecord = { ...entry.record, state: 'lost', replacedBy: newId };
     await this.#committer?.commit([
-      { type: 'put', key: keys.node(id), value: encodeRecord({ ...entry.record, state: 'lost' }) },
+      { type: 'put', key: keys.node(entry.id), value: encodeRecord(given) },
       { type: 'put', key: keys.node(newId), value: encodeRecord(record) },
     ]);
-    entry.record = { ...entry.record, state: 'lost' };
-    this.#parts.registry.update(id, entry.record);
-    this.#register(newId, record, node);
-    await node.start();
+    entry.record = given;
+    this.#parts.registry.update(entry.id, given);
+    await this.#register(newId, record).node.start();
     await this.#parts.registry.probe(newId);
     return { id: newId, path: folder };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#nodes.values()].map(({ node }) => node.stop()));
+    await Promise.all([...this.#entries.values()].map(({ node }) => node.stop()));
   }
 }

@@ -11,7 +11,7 @@ import { Metrics } from '../admin/metrics.ts';
 import { startPageServer } from '../admin/pageserver.ts';
 import type { GatewayControl } from '../admin/report.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { HoldfastError } from '../base/errors.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import { DAY_MS, SECOND_MS } from '../base/units.ts';
 import { codecById } from '../coding/registry.ts';
@@ -28,6 +28,7 @@ import { EpochKeyring } from '../crypto/keyring.ts';
 import { createLocator } from '../crypto/locator.ts';
 import { platformSelfTest } from '../crypto/selftest.ts';
 import { GridRegistry } from '../grid/registry.ts';
+import type { GridNode } from '../grid/types.ts';
 import { Healer } from '../healing/healer.ts';
 import { Task } from '../healing/task.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
@@ -42,6 +43,7 @@ import { WorkerEngine } from '../stripes/engine/workers.ts';
 import { Stripes } from '../stripes/store.ts';
 import type { Profile } from '../stripes/types.ts';
 import { EmbeddedNodes } from './embeddednodes.ts';
+import { orphansHeldUntilMs } from './rollback.ts';
 import { buildStatus } from './status.ts';
 import { upkeepTasks } from './upkeep.ts';
 import { type Welcome, writeClientFiles } from './welcome.ts';
@@ -50,6 +52,11 @@ import { type Welcome, writeClientFiles } from './welcome.ts';
 const LOG_ID = 1;
 const DRAIN_MS = 30 * SECOND_MS;
 const GRID_KEY = keys.singleton('grid');
+const NAMES_PER_PAGE = 10_000;
+
+interface TermLocator {
+  invert(name: Uint8Array): { readonly term: number } | undefined;
+}
 
 export interface Gateway {
   readonly welcome: Welcome;
@@ -123,6 +130,10 @@ async function assemble(
   closers.add(() => embedded.close());
   const added = await embedded.open(foldersOf(config, data));
   const highest = await highestTerm(registry, await createLocator(gridKeys));
+  const heldUntilMs = await orphansHeldUntilMs(engine, highest, clock.nowMs());
+  if (heldUntilMs > clock.nowMs()) {
+    log.warn('the metadata is older than what the nodes hold: fragments that it does not know are kept');
+  }
   const token = await openTerm(engine, highest, random);
   const committer = new SlotCommitter({
     ...{ engine, clock, token },
@@ -159,7 +170,10 @@ async function assemble(
     clock,
     log,
     profile,
+    random,
     embedded,
+    objects,
+    heldUntilMs,
     closers,
   });
   startUpkeep({ config, objects, embedded, clock, log, closers });
@@ -176,6 +190,7 @@ async function assemble(
       grid: bundle.gridId.toString('hex').slice(0, 8),
       nowMs: () => clock.nowMs(),
       absolutePath: (path) => embedded.absolute(path),
+      problemOf: (id) => embedded.problem(id) || registry.problem(id),
       isStalled: () => committer.stalled,
     });
   const control = createControl({ status, embedded, healer, metrics, clock });
@@ -272,19 +287,23 @@ function foldersOf(config: Config, data: DataDirectory): readonly string[] {
 }
 
 /** The highest term in the names that the nodes hold; 0 when there are none. */
-async function highestTerm(
-  registry: GridRegistry,
-  locator: { invert(name: Uint8Array): { readonly term: number } | undefined },
-): Promise<number> {
+async function highestTerm(registry: GridRegistry, locator: TermLocator): Promise<number> {
+  const online = registry.nodes().filter((node) => node.state === 'online');
+  return Math.max(0, ...(await Promise.all(online.map((node) => highestTermOn(node, locator)))));
+}
+
+/** A node that fails while it is listed has said what it said: starts differ by their random number as well. */
+async function highestTermOn({ store }: GridNode, locator: TermLocator): Promise<number> {
   let highest = 0;
-  for (const node of registry.nodes()) {
-    if (node.state !== 'online') continue;
-    let after: Buffer | undefined;
+  let after: Buffer | undefined;
+  try {
     do {
-      const page = await node.store.list(after, 10_000);
+      const page = await store.list(after, NAMES_PER_PAGE);
       for (const { name } of page.fragments) highest = Math.max(highest, locator.invert(name)?.term ?? 0);
       after = page.next;
     } while (after !== undefined);
+  } catch (error) {
+    if (!hasCode(error, 'NodeUnavailable', 'NodeFailed')) throw error;
   }
   return highest;
 }
@@ -298,12 +317,17 @@ function startHealing(parts: {
   readonly clock: Clock;
   readonly log: Logger;
   readonly profile: Profile;
+  readonly random: Random;
   readonly embedded: EmbeddedNodes;
+  readonly objects: Objects;
+  readonly heldUntilMs: number;
   readonly closers: Closers;
 }): Healer {
-  const { config, engine, committer, registry, stripes, clock, log, profile, embedded } = parts;
+  const { config, engine, committer, registry, stripes, clock, log, profile, random, embedded } = parts;
   const healer = new Healer({
-    ...{ engine, committer, clock, log, profile },
+    ...{ engine, committer, clock, random, log, profile },
+    orphansHeldUntilMs: parts.heldUntilMs,
+    relocate: (stripeId) => parts.objects.upkeep.relocateStripe(stripeId),
     grid: registry,
     surgery: stripes.surgery,
     isPinned: (stripeId) => stripes.isPinned(stripeId),
@@ -316,7 +340,7 @@ function startHealing(parts: {
   stripes.onDamage = (stripeId, index, reason) => {
     if (reason !== 'unreachable') healer.damage.report(stripeId, index, `found ${reason} by a read`);
   };
-  registry.onRegression((node) => healer.inventoryNode(node.id));
+  registry.onRegression((node) => healer.inventoryNode(node.id, { lostData: true }));
   healer.start();
   parts.closers.add(() => healer.stop());
   return healer;
@@ -387,13 +411,12 @@ function createControl(parts: {
     startNode: (id) => embedded.start(id),
     replaceNode: async (id, path) => {
       const replaced = await embedded.replace(id, path);
-      await healer.losses.markAll(id, 'node replaced');
-      healer.wake();
+      await healer.nodeLost(id, 'node replaced');
       return replaced;
     },
-    scrub: async ({ dryRun }) => {
+    scrub: async ({ dryRun, deleteOrphans }) => {
       const startedMs = clock.monotonicMs();
-      const { counts, ...rest } = await healer.scrubNow({ dryRun });
+      const { counts, ...rest } = await healer.scrubNow({ dryRun, deleteOrphans });
       return { ...counts, ...rest, durationMs: clock.monotonicMs() - startedMs, dryRun };
     },
     metrics: async () => metrics.render(await status()),

@@ -21,6 +21,8 @@ export interface StatusSources {
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   readonly absolutePath: (path: string) => string;
+  /** Why a node is not online. */
+  readonly problemOf: (nodeId: number) => string;
   /** Whether the committer cannot write at the moment. */
   readonly isStalled: () => boolean;
 }
@@ -38,15 +40,14 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
   const { missingBytes: _, countedMs, ...stripes } = summary;
   const filesystems = registry
     .nodes()
-    .filter((node) => node.record.state !== 'lost' && node.hello !== undefined)
+    .filter((node) => node.state === 'online' || node.state === 'suspect')
     .map((node) => node.hello?.filesystemId ?? '');
   const nodeLosses = Math.max(0, profile.m - worstMissing(stripes.byMissing));
   const disks = stripes.unreadable > 0 ? 0 : diskLossesSurvived(filesystems, nodeLosses);
   const capacities = present.map((node) => node.capacityBytes);
-  const health = healthOf(
-    stripes,
-    present.some((node) => node.state !== 'online'),
-  );
+  const online = present.filter((node) => node.state === 'online').length;
+  const isShort = online < Math.max(present.length, profile.k + profile.m);
+  const health = healthOf(stripes, isShort || sources.isStalled());
   return {
     version,
     generatedAtMs: sources.nowMs(),
@@ -64,12 +65,14 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
     capacity: { usableBytes: usableBytes(capacities, profile.k, profile.m), usedBytes: objects.bytes },
     survives: { nodes: nodeLosses, disks, text: survivalText(nodeLosses, disks, new Set(filesystems).size) },
     health,
-    warnings: warningsFor({ ...sources, nodes: present, stripes, disks, healing }),
+    warnings: warningsFor({ ...sources, nodes, stripes, disks, healing }),
   };
 }
 
-function nodeReports({ registry, absolutePath }: StatusSources): StatusReport['nodes'] {
-  return registry.nodes().map((node) => ({
+/** Lost nodes are shown until another has their place. */
+function nodeReports({ registry, absolutePath, problemOf }: StatusSources): StatusReport['nodes'] {
+  const shown = registry.nodes().filter((node) => node.record.replacedBy === undefined);
+  return shown.map((node) => ({
     id: node.id,
     state: node.state,
     admin: node.record.state,
@@ -83,7 +86,7 @@ function nodeReports({ registry, absolutePath }: StatusSources): StatusReport['n
     damagedRecords: node.hello?.damagedRecords ?? 0,
     writeP95Ms: node.writeP95Ms,
     readP95Ms: node.readP95Ms,
-    problem: node.state === 'online' ? '' : registry.problem(node.id),
+    problem: node.state === 'online' ? '' : problemOf(node.id),
   }));
 }
 
@@ -117,10 +120,11 @@ function worstMissing(byMissing: readonly number[]): number {
   );
 }
 
-function healthOf(stripes: StatusReport['stripes'], nodesAway: boolean): StatusReport['health'] {
+/** `isLess`: nodes are missing or metadata cannot be written, whatever that means for the data that is there. */
+function healthOf(stripes: StatusReport['stripes'], isLess: boolean): StatusReport['health'] {
   if (stripes.unreadable > 0) return 'unreadable data';
   if (stripes.atRisk > 0) return 'at risk';
-  return stripes.incomplete > 0 || nodesAway ? 'degraded' : 'ok';
+  return stripes.incomplete > 0 || isLess ? 'degraded' : 'ok';
 }
 
 function warningsFor(facts: {
@@ -134,6 +138,7 @@ function warningsFor(facts: {
   const { profile, nodes, stripes, healing } = facts;
   const online = nodes.filter((node) => node.state === 'online').length;
   const damaged = nodes.filter((node) => node.damagedRecords > 0);
+  const lost = nodes.filter((node) => node.admin === 'lost');
   const warnings: string[] = [];
   if (facts.isStalled())
     warnings.push('Metadata cannot be written: writes get 503, reads go on. See the log.');
@@ -151,7 +156,14 @@ function warningsFor(facts: {
   if (healing.frozen)
     warnings.push('Too many nodes dropped at once: none is declared lost until they come back.');
   if (healing.orphansWaiting > 0)
-    warnings.push(`${healing.orphansWaiting} unknown fragments were left alone: too many to delete unasked.`);
+    warnings.push(
+      `${healing.orphansWaiting} fragments that no record knows were left alone; "holdfast scrub --delete-orphans" deletes them.`,
+    );
+  for (const node of lost) {
+    warnings.push(
+      `Node ${node.id} was declared lost: "holdfast nodes replace ${node.id}" puts an empty one in its place.`,
+    );
+  }
   for (const node of damaged) {
     warnings.push(
       `Node ${node.id} found ${node.damagedRecords} damaged records on its disk; what they held is rebuilt.`,

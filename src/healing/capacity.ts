@@ -45,9 +45,12 @@ export function diskLossesSurvived(filesystemIds: readonly string[], m: number):
   return disks;
 }
 
-/** One sentence for people. */
+/** One phrase for people. */
 export function survivalText(nodeLosses: number, diskLosses: number, diskCount: number): string {
-  const nodes = `${nodeLosses} ${nodeLosses === 1 ? 'node' : 'nodes'}`;
+  const nodes =
+    nodeLosses === 0
+      ? 'no further node loss'
+      : `any ${nodeLosses} ${nodeLosses === 1 ? 'node' : 'nodes'} lost at once`;
   const disks = diskCount === 1 ? 'all nodes are on one disk' : `the nodes are on ${diskCount} disks`;
-  return `any ${nodes} lost at once; ${diskLosses} disk losses (${disks})`;
+  return `${nodes}; ${diskLosses} disk ${diskLosses === 1 ? 'loss' : 'losses'} (${disks})`;
 }

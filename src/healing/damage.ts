@@ -27,14 +27,20 @@ export class DamageMarker {
   readonly #committer: Committer;
   readonly #clock: Clock;
   readonly #onMarked: () => void;
+  readonly #onFailure: (error: unknown) => void;
   readonly #pending = new Map<string, BadFragment>();
   #writing: Promise<void> | undefined;
 
-  /** `onMarked` runs after stripes entered the queue. */
-  constructor(committer: Committer, clock: Clock, onMarked: () => void) {
+  /** `onMarked` runs after stripes entered the queue, `onFailure` when what a read found could not be written down. */
+  constructor(
+    committer: Committer,
+    clock: Clock,
+    on: { readonly marked: () => void; readonly failure: (error: unknown) => void },
+  ) {
     this.#committer = committer;
     this.#clock = clock;
-    this.#onMarked = onMarked;
+    this.#onMarked = on.marked;
+    this.#onFailure = on.failure;
   }
 
   /** For reads: notes a bad fragment and returns at once. */
@@ -60,8 +66,8 @@ export class DamageMarker {
         );
       }
     } catch (error) {
-      // The committer takes nothing at the moment. The damage is still there and is found again.
-      if (!hasCode(error, 'ShuttingDown', 'ServiceUnavailable', 'CommitConflict')) throw error;
+      // Nobody waits for this. The damage is still there and is found again.
+      if (!hasCode(error, 'ShuttingDown')) this.#onFailure(error);
     } finally {
       this.#writing = undefined;
     }

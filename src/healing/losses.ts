@@ -1,8 +1,8 @@
 /**
  * When a node that does not answer is given up (design/healing.md, "States"): the delay depends on the fewest spare fragments
- * among the stripes it holds, and nothing is declared while so many nodes drop at once that the fault must be ours.
+ * among the stripes it holds, and nothing is declared while so many nodes dropped at once that the fault must be ours.
+ * Times are of this process: a restart begins to count anew.
  */
-
 import type { Clock } from '../base/clock.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts';
 import type { Grid } from '../grid/types.ts';
@@ -29,6 +29,8 @@ export class LossWatch {
   readonly #clock: Clock;
   readonly #parityCount: number;
   readonly #offlineSinceMs = new Map<number, number>();
+  /** When each node last dropped, whether or not it came back. */
+  readonly #droppedMs = new Map<number, number>();
   #frozen = false;
 
   constructor(grid: Grid, engine: MetadataEngine, damage: DamageMarker, clock: Clock, parityCount: number) {
@@ -46,68 +48,83 @@ export class LossWatch {
   /** Nodes whose time is up now. The caller declares them lost. */
   async due(): Promise<number[]> {
     const nowMs = this.#clock.monotonicMs();
-    const nodes = this.#grid.nodes().filter((node) => node.record.state !== 'lost');
-    const offline = nodes.filter((node) => node.state === 'offline');
-    const offlineIds = new Set(offline.map((node) => node.id));
-    for (const id of [...this.#offlineSinceMs.keys()])
-      if (!offlineIds.has(id)) this.#offlineSinceMs.delete(id);
-    for (const node of offline) {
-      if (!this.#offlineSinceMs.has(node.id)) this.#offlineSinceMs.set(node.id, nowMs);
-    }
-    const recent = [...this.#offlineSinceMs.values()].filter(
-      (sinceMs) => nowMs - sinceMs < FREEZE_WINDOW_MS,
-    ).length;
-    this.#frozen = recent > Math.max(this.#parityCount, nodes.length * FREEZE_SHARE);
+    const offline = this.#observe(nowMs);
     if (this.#frozen || offline.length === 0) return [];
-    const oldestMs = Math.max(...[...this.#offlineSinceMs.values()].map((sinceMs) => nowMs - sinceMs));
-    if (oldestMs < lossDelayMs(0)) return [];
-    const spare = await this.#fewestSpare(offlineIds);
-    return offline
-      .filter((node) => {
-        const fewest = spare.get(node.id);
-        const waitedMs = nowMs - (this.#offlineSinceMs.get(node.id) ?? nowMs);
-        return fewest !== undefined && waitedMs >= lossDelayMs(fewest);
-      })
-      .map((node) => node.id);
+    const waitedMs = (nodeId: number) => nowMs - (this.#offlineSinceMs.get(nodeId) ?? nowMs);
+    if (Math.max(...offline.map(waitedMs)) < lossDelayMs(0)) return [];
+    const spare = await this.#fewestSpare(new Set(offline));
+    return offline.filter((nodeId) => {
+      const fewest = spare.get(nodeId);
+      const isStillAway = this.#grid.node(nodeId)?.state === 'offline';
+      return fewest !== undefined && isStillAway && waitedMs(nodeId) >= lossDelayMs(fewest);
+    });
+  }
+
+  /** Keeps the books and decides about freezing. Returns the ids of the nodes that are away. */
+  #observe(nowMs: number): number[] {
+    const nodes = this.#grid.nodes().filter((node) => node.record.state !== 'lost');
+    const offline = nodes.filter((node) => node.state === 'offline').map((node) => node.id);
+    for (const id of [...this.#offlineSinceMs.keys()])
+      if (!offline.includes(id)) this.#offlineSinceMs.delete(id);
+    for (const id of offline) {
+      if (this.#offlineSinceMs.has(id)) continue;
+      this.#offlineSinceMs.set(id, nowMs);
+      this.#droppedMs.set(id, nowMs);
+    }
+    for (const [id, atMs] of [...this.#droppedMs])
+      if (nowMs - atMs >= FREEZE_WINDOW_MS) this.#droppedMs.delete(id);
+    const limit = Math.max(this.#parityCount, nodes.length * FREEZE_SHARE);
+    if (this.#droppedMs.size > limit) this.#frozen = true;
+    else if (this.#frozen && offline.length <= limit) {
+      // The common cause is gone. Who is still away gets the whole delay from here on.
+      this.#frozen = false;
+      for (const id of offline) this.#offlineSinceMs.set(id, nowMs);
+    }
+    return offline;
   }
 
   /** For each silent node the fewest spare fragments among its stripes; nodes that hold nothing have no entry. */
   async #fewestSpare(offline: ReadonlySet<number>): Promise<Map<number, number>> {
     const fewest = new Map<number, number>();
-    await this.#eachStripe(async (_stripeId, record) => {
-      let answering = 0;
-      const holders: number[] = [];
-      for (const [index, node] of record.nodes.entries()) {
-        if (!isGood(record, index)) continue;
-        if (offline.has(node)) holders.push(node);
-        else answering += 1;
-      }
-      for (const node of holders) {
-        fewest.set(node, Math.min(fewest.get(node) ?? Number.POSITIVE_INFINITY, answering - record.k));
+    await this.#eachPage((page) => {
+      for (const { record } of page) {
+        let answering = 0;
+        const holders: number[] = [];
+        for (const [index, node] of record.nodes.entries()) {
+          if (!isGood(record, index)) continue;
+          if (offline.has(node)) holders.push(node);
+          else answering += 1;
+        }
+        const spare = answering - record.k;
+        for (const node of holders)
+          fewest.set(node, Math.min(fewest.get(node) ?? Number.POSITIVE_INFINITY, spare));
       }
     });
     return fewest;
   }
 
-  /** Marks every fragment recorded on the node as bad. Returns how many there were. */
-  async markAll(nodeId: number, reason: string): Promise<number> {
+  /**
+   * Marks every fragment recorded on these nodes as bad. Returns how many there were. Repeated while nodes are lost: what was being
+   * written when a node was lost is recorded later.
+   */
+  async markAll(nodeIds: ReadonlySet<number>, reason: string): Promise<number> {
     let marked = 0;
-    let batch: { stripeId: Buffer; index: number; node: number }[] = [];
-    const flush = async () => {
-      marked += await this.#damage.mark(batch, reason);
-      batch = [];
-    };
-    await this.#eachStripe(async (stripeId, record) => {
-      for (const [index, node] of record.nodes.entries()) {
-        if (node === nodeId && isGood(record, index)) batch.push({ stripeId, index, node });
-      }
-      if (batch.length >= RECORDS_PER_PAGE) await flush();
+    await this.#eachPage(async (page) => {
+      const found = page.flatMap(({ stripeId, record }) =>
+        record.nodes.flatMap((node, index) =>
+          nodeIds.has(node) && isGood(record, index) ? [{ stripeId, index, node }] : [],
+        ),
+      );
+      if (found.length > 0) marked += await this.#damage.mark(found, reason);
     });
-    await flush();
     return marked;
   }
 
-  async #eachStripe(visit: (stripeId: Buffer, record: StripeRecord) => Promise<void>): Promise<void> {
+  async #eachPage(
+    visit: (
+      page: readonly { readonly stripeId: Buffer; readonly record: StripeRecord }[],
+    ) => Promise<void> | void,
+  ): Promise<void> {
     const cursor = this.#engine.cursor(prefixRange(prefixes.stripes()));
     try {
       for (
@@ -115,8 +132,12 @@ export class LossWatch {
         page.length > 0;
         page = await cursor.next(RECORDS_PER_PAGE)
       ) {
-        for (const [key, value] of page)
-          await visit(Buffer.from(key.subarray(1)), decodeRecord<StripeRecord>(value));
+        await visit(
+          page.map(([key, value]) => ({
+            stripeId: Buffer.from(key.subarray(1)),
+            record: decodeRecord<StripeRecord>(value),
+          })),
+        );
       }
     } finally {
       await cursor.close();

@@ -1,23 +1,27 @@
 /**
- * Empties the repair queue: fewest spare fragments first, then age. Each stripe is rebuilt in one pass by the stripe layer, and its
- * record changed by compare-and-set; a stripe that cannot be rebuilt now (too few fragments or nodes answer) stays queued and is
- * tried again when the grid changes or after a while. It needs no decryption key.
+ * Empties the repair queue: fewest spare fragments first, then age, where nodes that do not answer count as lost. Each stripe is rebuilt
+ * in one pass by the stripe layer, and its record changed by compare-and-set; a stripe that cannot be rebuilt now, for whatever
+ * reason, stays queued and is tried again when the grid changes or after a while, and holds up no other. No decryption key
+ * is needed.
  */
-
 import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { hasCode } from '../base/errors.ts';
+import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
-import type { StripeSurgery } from '../stripes/surgery.ts';
+import type { RebuildResult, StripeSurgery } from '../stripes/surgery.ts';
 import type { ByteBudget } from './budget.ts';
-import { badIndices, queueKey, replaceStripe, spareFragments, withGood } from './stripestate.ts';
+import type { StripeClaims } from './claims.ts';
+import { badIndices, isGood, queueKey, replaceStripe, spareFragments, withGood } from './stripestate.ts';
 
 const STRIPES_PER_STEP_MAX = 32;
 const STRIPES_AT_ONCE_MAX = 2;
+/** Of the queue's head, ordered anew while nodes are away. */
+const STRIPES_ORDERED_MAX = 1024;
+const QUEUE_PAGE = 256;
 const RETRY_DELAY_MS = 30_000;
 const DEFERRED_STRIPES_MAX = 100_000;
 
@@ -26,39 +30,37 @@ export interface RepairCounts {
   rebuiltBytes: number;
 }
 
+export interface RepairerParts {
+  readonly engine: MetadataEngine;
+  readonly committer: Committer;
+  readonly grid: Grid;
+  readonly surgery: StripeSurgery;
+  readonly clock: Clock;
+  readonly budget: ByteBudget;
+  readonly claims: StripeClaims;
+  /** Told of failures that are not a matter of nodes and space. */
+  readonly onFailure: (error: unknown) => void;
+}
+
 export class Repairer {
   readonly counts: RepairCounts = { rebuiltFragments: 0, rebuiltBytes: 0 };
-  readonly #engine: MetadataEngine;
-  readonly #committer: Committer;
-  readonly #grid: Grid;
-  readonly #surgery: StripeSurgery;
-  readonly #clock: Clock;
-  readonly #budget: ByteBudget;
+  readonly #parts: RepairerParts;
   /** Stripes that could not be rebuilt, and when to try again. */
   readonly #deferred = new Map<string, number>();
-  /** Stripes whose fragments are being moved: no orphan sweep touches them. */
-  readonly #busy: Map<string, number>;
+  #active = 0;
 
-  constructor(parts: {
-    readonly engine: MetadataEngine;
-    readonly committer: Committer;
-    readonly grid: Grid;
-    readonly surgery: StripeSurgery;
-    readonly clock: Clock;
-    readonly budget: ByteBudget;
-    readonly busy: Map<string, number>;
-  }) {
-    this.#engine = parts.engine;
-    this.#committer = parts.committer;
-    this.#grid = parts.grid;
-    this.#surgery = parts.surgery;
-    this.#clock = parts.clock;
-    this.#budget = parts.budget;
-    this.#busy = parts.busy;
+  constructor(parts: RepairerParts) {
+    this.#parts = parts;
   }
 
-  get deferredCount(): number {
-    return this.#deferred.size;
+  /** Stripes that are being rebuilt now. */
+  get activeCount(): number {
+    return this.#active;
+  }
+
+  /** Whether the stripe could not be rebuilt when it was last tried, and waits. */
+  isDeferred(stripeId: Uint8Array): boolean {
+    return (this.#deferred.get(mapKey(stripeId)) ?? 0) > this.#parts.clock.monotonicMs();
   }
 
   /** The grid changed: what was impossible may be possible now. */
@@ -68,7 +70,7 @@ export class Repairer {
 
   /** Works on the first stripes of the queue. Returns how many it completed; 0 when nothing can be done now. */
   async step(signal?: AbortSignal): Promise<number> {
-    const stripeIds = await this.#head();
+    const stripeIds = await this.head();
     let completed = 0;
     let next = 0;
     const worker = async () => {
@@ -77,20 +79,36 @@ export class Repairer {
         if (await this.repair(stripeId, signal)) completed += 1;
       }
     };
-    await Promise.all(Array.from({ length: STRIPES_AT_ONCE_MAX }, worker));
+    const workers = await Promise.allSettled(Array.from({ length: STRIPES_AT_ONCE_MAX }, worker));
+    for (const outcome of workers) if (outcome.status === 'rejected') throw outcome.reason;
     return completed;
   }
 
-  async #head(): Promise<Buffer[]> {
+  /** What a step works on, in order. */
+  async head(): Promise<Buffer[]> {
+    const isAnyAway = this.#parts.grid.nodes().some((node) => !this.#answers(node.id));
+    const first = await this.#firstQueued(isAnyAway ? STRIPES_ORDERED_MAX : STRIPES_PER_STEP_MAX);
+    if (!isAnyAway) return first;
+    const records = await this.#parts.engine.getMany(first.map((stripeId) => keys.stripe(stripeId)));
+    const ranked = first.map((stripeId, i) => {
+      const bytes = records[i];
+      const spare = bytes === undefined ? 0 : this.#effectiveSpare(decodeRecord<StripeRecord>(bytes));
+      // What cannot be read at all now comes last: others can still be saved.
+      return { stripeId, rank: spare < 0 ? Number.POSITIVE_INFINITY : spare };
+    });
+    ranked.sort((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
+    return ranked.slice(0, STRIPES_PER_STEP_MAX).map(({ stripeId }) => stripeId);
+  }
+
+  async #firstQueued(count: number): Promise<Buffer[]> {
     const found: Buffer[] = [];
-    const nowMs = this.#clock.monotonicMs();
-    const cursor = this.#engine.cursor(prefixRange(prefixes.queue()));
+    const cursor = this.#parts.engine.cursor(prefixRange(prefixes.queue()));
     try {
-      for (let page = await cursor.next(256); page.length > 0; page = await cursor.next(256)) {
+      for (let page = await cursor.next(QUEUE_PAGE); page.length > 0; page = await cursor.next(QUEUE_PAGE)) {
         for (const [key] of page) {
           const stripeId = Buffer.from(key.subarray(-16));
-          if ((this.#deferred.get(mapKey(stripeId)) ?? 0) <= nowMs) found.push(stripeId);
-          if (found.length >= STRIPES_PER_STEP_MAX) return found;
+          if (!this.isDeferred(stripeId)) found.push(stripeId);
+          if (found.length >= count) return found;
         }
       }
     } finally {
@@ -101,56 +119,95 @@ export class Repairer {
 
   /** Brings one stripe back to full redundancy. False when it stays as it is. */
   async repair(stripeId: Buffer, signal?: AbortSignal): Promise<boolean> {
-    const id = mapKey(stripeId);
+    const release = this.#parts.claims.tryClaim(stripeId);
+    if (release === undefined) return false;
+    this.#active += 1;
+    try {
+      const isComplete = await this.#repairClaimed(stripeId, signal);
+      if (isComplete) this.#deferred.delete(mapKey(stripeId));
+      else this.#defer(stripeId);
+      return isComplete;
+    } catch (error) {
+      if (signal?.aborted || hasCode(error, 'ShuttingDown')) throw error;
+      if (hasCode(error, 'CommitConflict')) return false;
+      this.#defer(stripeId);
+      if (!(error instanceof HoldfastError) || hasCode(error, 'InternalError')) this.#parts.onFailure(error);
+      return false;
+    } finally {
+      this.#active -= 1;
+      release();
+    }
+  }
+
+  async #repairClaimed(stripeId: Buffer, signal: AbortSignal | undefined): Promise<boolean> {
+    const { committer, surgery, clock, budget } = this.#parts;
     const key = keys.stripe(stripeId);
-    const bytes = await this.#committer.peek(key);
-    if (bytes === undefined) return false;
+    const bytes = await committer.peek(key);
+    if (bytes === undefined) return true;
     const record = decodeRecord<StripeRecord>(bytes);
     if (queueKey(stripeId, record) === undefined) return true;
     const bad = badIndices(record);
     const bytesToMove = (record.k + bad.length) * record.fragmentLengthBytes;
-    if (this.#effectiveSpare(record) <= 0) this.#budget.charge(bytesToMove);
-    else await this.#budget.take(bytesToMove, signal);
-    this.#busy.set(id, (this.#busy.get(id) ?? 0) + 1);
+    if (this.#effectiveSpare(record) <= 0) budget.charge(bytesToMove);
+    else await budget.take(bytesToMove, signal);
+    const rebuilt = await surgery.rebuild(stripeId, record, bad);
+    const after = this.#afterRebuild(record, rebuilt, clock.nowMs());
     try {
-      const rebuilt = await this.#surgery.rebuild(stripeId, record, bad);
-      const changes = new Map<number, boolean>(rebuilt.placements.map(({ index }) => [index, true] as const));
-      for (const index of rebuilt.foundBad) changes.set(index, false);
-      const nodes = [...record.nodes];
-      for (const { index, node } of rebuilt.placements) nodes[index] = node;
-      const after = withGood({ ...record, nodes }, changes, this.#clock.nowMs());
-      await this.#committer.commit(replaceStripe(stripeId, record, after, 'repair'), [
-        { key, expect: bytes },
-      ]);
-      this.counts.rebuiltFragments += rebuilt.placements.length;
-      this.counts.rebuiltBytes += rebuilt.placements.length * record.fragmentLengthBytes;
-      const complete = queueKey(stripeId, after) === undefined;
-      if (!complete) this.#defer(id);
-      return complete;
+      await committer.commit(replaceStripe(stripeId, record, after, 'repair'), [{ key, expect: bytes }]);
     } catch (error) {
-      if (!hasCode(error, 'DataUnavailable', 'GridUnavailable', 'InsufficientStorage', 'CommitConflict'))
-        throw error;
-      if (!hasCode(error, 'CommitConflict')) this.#defer(id);
-      return false;
-    } finally {
-      const holders = (this.#busy.get(id) ?? 1) - 1;
-      if (holders === 0) this.#busy.delete(id);
-      else this.#busy.set(id, holders);
+      if (hasCode(error, 'CommitConflict')) await this.#discardStrays(stripeId, record, rebuilt);
+      throw error;
     }
+    const moved = rebuilt.placements.filter(({ index, node }) => record.nodes[index] !== node);
+    await this.#discardReplaced(stripeId, record, moved);
+    this.counts.rebuiltFragments += rebuilt.placements.length;
+    this.counts.rebuiltBytes += rebuilt.placements.length * record.fragmentLengthBytes;
+    return queueKey(stripeId, after) === undefined;
   }
 
-  #defer(id: string): void {
+  #afterRebuild(record: StripeRecord, { placements, foundBad }: RebuildResult, nowMs: number): StripeRecord {
+    const changes = new Map<number, boolean>(placements.map(({ index }) => [index, true] as const));
+    for (const index of foundBad) changes.set(index, false);
+    const nodes = [...record.nodes];
+    for (const { index, node } of placements) nodes[index] = node;
+    return withGood({ ...record, nodes }, changes, nowMs);
+  }
+
+  /** The record changed while the stripe was rebuilt: what it does not name now would stay behind on the nodes. */
+  async #discardStrays(stripeId: Buffer, before: StripeRecord, { placements }: RebuildResult): Promise<void> {
+    const bytes = await this.#parts.committer.peek(keys.stripe(stripeId));
+    const now = bytes === undefined ? undefined : decodeRecord<StripeRecord>(bytes);
+    const strays = placements.filter(
+      ({ index, node }) => node !== before.nodes[index] && node !== now?.nodes[index],
+    );
+    await this.#parts.surgery.deleteFragments(strays.map(({ index, node }) => ({ stripeId, index, node })));
+  }
+
+  /** Bad copies that still lie where a fragment used to be. Nodes that are away are swept when they return. */
+  async #discardReplaced(
+    stripeId: Buffer,
+    before: StripeRecord,
+    moved: readonly { readonly index: number }[],
+  ): Promise<void> {
+    const old = moved
+      .map(({ index }) => ({ stripeId, index, node: before.nodes[index] as number }))
+      .filter(({ node }) => this.#answers(node));
+    if (old.length > 0) await this.#parts.surgery.deleteFragments(old);
+  }
+
+  #defer(stripeId: Buffer): void {
     if (this.#deferred.size >= DEFERRED_STRIPES_MAX) this.#deferred.clear();
-    this.#deferred.set(id, this.#clock.monotonicMs() + RETRY_DELAY_MS);
+    this.#deferred.set(mapKey(stripeId), this.#parts.clock.monotonicMs() + RETRY_DELAY_MS);
+  }
+
+  #answers(nodeId: number): boolean {
+    const state = this.#parts.grid.node(nodeId)?.state;
+    return state === 'online' || state === 'suspect';
   }
 
   /** Spare fragments when nodes that do not answer are counted as lost. */
   #effectiveSpare(record: StripeRecord): number {
-    const away = record.nodes.filter((node, index) => {
-      const state = this.#grid.node(node)?.state;
-      const answers = state === 'online' || state === 'suspect';
-      return !answers && !badIndices(record).includes(index);
-    }).length;
+    const away = record.nodes.filter((node, index) => isGood(record, index) && !this.#answers(node)).length;
     return spareFragments(record) - away;
   }
 }

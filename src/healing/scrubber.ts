@@ -14,7 +14,7 @@ import {
   type RecordBase,
   type StripeRecord,
 } from '../metadata/records.ts';
-import type { StripeSurgery } from '../stripes/surgery.ts';
+import type { FragmentCondition, StripeSurgery } from '../stripes/surgery.ts';
 import type { ByteBudget } from './budget.ts';
 import type { DamageMarker } from './damage.ts';
 import { isGood } from './stripestate.ts';
@@ -23,6 +23,8 @@ const CURSOR_KEY = keys.singleton('scrub');
 const STRIPES_PER_PAGE = 64;
 const STRIPES_AT_ONCE_MAX = 4;
 const STRIPES_PER_SAVE = 512;
+/** A stripe that is repaired or moved while it is checked is looked at again, this often. */
+const CHECKS_MAX = 3;
 
 /** Persisted: where the pass under way is, and when it and the last whole one began. */
 interface ScrubCursor extends RecordBase {
@@ -142,6 +144,7 @@ export class Scrubber {
       this.#running -= 1;
     }
     for (const name of Object.keys(counts) as (keyof ScrubCounts)[]) this.counts[name] += counts[name];
+    if (!options.mark) return counts;
     const completedMs = this.#clock.nowMs();
     this.#cursor = {
       v: RECORD_FORMAT,
@@ -187,33 +190,42 @@ export class Scrubber {
 
   async #verifyStripe(
     stripeId: Buffer,
-    record: StripeRecord,
+    listed: StripeRecord,
     counts: ScrubCounts,
     mark: boolean,
   ): Promise<void> {
-    const conditions = await this.#surgery.checkStripe(stripeId, record);
-    const bad = conditions.flatMap((condition, index) =>
-      condition === 'corrupt' || condition === 'missing' ? [index] : [],
-    );
-    // The stripe may have been repaired, moved or deleted while it was checked: then the finding is about the past.
-    if (bad.length > 0 && !(await this.#isUnchanged(stripeId, record))) return;
-    for (const [index, condition] of conditions.entries()) {
-      if (condition === 'intact') {
-        counts.verifiedFragments += 1;
-        counts.verifiedBytes += record.fragmentLengthBytes;
-      } else if (condition === 'unreachable') counts.unreachable += 1;
-      else if (isGood(record, index) || !mark) counts[condition] += 1;
+    let record = listed;
+    for (let attempt = 1; attempt <= CHECKS_MAX; attempt++) {
+      const conditions = await this.#surgery.checkStripe(stripeId, record);
+      // What was found wrong is about the past when the stripe was repaired, moved or deleted meanwhile.
+      const isSuspicious = conditions.some((condition) => condition === 'corrupt' || condition === 'missing');
+      const now = isSuspicious ? await this.#recordNow(stripeId) : record;
+      if (now === undefined) return;
+      if (now.nodes.every((node, index) => node === record.nodes[index])) {
+        count(conditions, now, counts, mark);
+        if (mark) await this.#mark(stripeId, record, conditions);
+        return;
+      }
+      record = now;
     }
-    if (!mark) return;
-    const fragments = bad.map((index) => ({ stripeId, index, node: record.nodes[index] as number }));
-    if (fragments.length > 0) await this.#damage.mark(fragments, 'scrub');
   }
 
-  async #isUnchanged(stripeId: Buffer, record: StripeRecord): Promise<boolean> {
+  async #mark(
+    stripeId: Buffer,
+    record: StripeRecord,
+    conditions: readonly FragmentCondition[],
+  ): Promise<void> {
+    const bad = conditions.flatMap((condition, index) =>
+      condition === 'corrupt' || condition === 'missing'
+        ? [{ stripeId, index, node: record.nodes[index] as number }]
+        : [],
+    );
+    if (bad.length > 0) await this.#damage.mark(bad, 'scrub');
+  }
+
+  async #recordNow(stripeId: Buffer): Promise<StripeRecord | undefined> {
     const bytes = await this.#engine.get(keys.stripe(stripeId));
-    if (bytes === undefined) return false;
-    const now = decodeRecord<StripeRecord>(bytes);
-    return now.nodes.every((node, index) => node === record.nodes[index]);
+    return bytes === undefined ? undefined : decodeRecord<StripeRecord>(bytes);
   }
 
   async #load(): Promise<ScrubCursor> {
@@ -227,5 +239,21 @@ export class Scrubber {
     if (this.#cursor !== undefined) {
       await this.#committer.commit([{ type: 'put', key: CURSOR_KEY, value: encodeRecord(this.#cursor) }]);
     }
+  }
+}
+
+/** With `mark`, what was known to be bad before is no finding. */
+function count(
+  conditions: readonly FragmentCondition[],
+  record: StripeRecord,
+  counts: ScrubCounts,
+  mark: boolean,
+): void {
+  for (const [index, condition] of conditions.entries()) {
+    if (condition === 'intact') {
+      counts.verifiedFragments += 1;
+      counts.verifiedBytes += record.fragmentLengthBytes;
+    } else if (condition === 'unreachable') counts.unreachable += 1;
+    else if (isGood(record, index) || !mark) counts[condition] += 1;
   }
 }

@@ -54,6 +54,11 @@ export class StripeCounter {
     return this.#latest;
   }
 
+  /** A node came or went: what was counted is no longer so. */
+  invalidate(): void {
+    this.#validUntilMs = 0;
+  }
+
   async #count(): Promise<StripeSummary> {
     const startedMs = this.#clock.monotonicMs();
     const countedMs = this.#clock.nowMs();

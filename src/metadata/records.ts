@@ -203,6 +203,8 @@ export interface NodeRecord extends RecordBase {
   readonly farm: string;
   readonly state: NodeAdminState;
   readonly addedMs: number;
+  /** The operator gave its place to this node; without it, a lost node that shows up again is taken back. */
+  readonly replacedBy?: number;
 }
 
 export const RECORD_FORMAT = 1;
