@@ -10,11 +10,13 @@ import { roundUp } from '../base/units.ts';
 import { codecById } from '../coding/registry.ts';
 import { CHUNK_SEALED_BYTES } from '../crypto/chunked.ts';
 import type { StripeRecord } from '../metadata/records.ts';
-import type { ReadBuffer, RepairBuffer, StripeEngine } from './engine/types.ts';
+import type { ReadBuffer } from './engine/types.ts';
+import { allSettled } from './exchange.ts';
 import { isGoodBit } from './fragments.ts';
-import { cheapestFirst, gather, type ReadParts, readFragment } from './gather.ts';
+import { cheapestFirst, gather, holder, readFragment } from './gather.ts';
+import { type LateRead, Scratch } from './scratch.ts';
 import type { OpenedPiece, OpenRun } from './types.ts';
-import { readVerified } from './verified.ts';
+import { readVerified, type VerifyParts } from './verified.ts';
 
 /** Columns are decoded in whole steps of this size, as codec 2 wants it. */
 const COLUMN_STEP_BYTES = 64;
@@ -29,50 +31,82 @@ interface Piece {
 }
 
 export class StripeReader {
-  readonly #parts: ReadParts & { readonly engine: StripeEngine };
+  readonly #parts: VerifyParts;
 
-  constructor(parts: ReadParts & { readonly engine: StripeEngine }) {
+  constructor(parts: VerifyParts) {
     this.#parts = parts;
   }
 
   async open(run: OpenRun, signal?: AbortSignal): Promise<OpenedPiece> {
     const lengthBytes = (run.chunkCount - 1) * CHUNK_SEALED_BYTES + run.lastChunkLengthBytes;
     const pieces = piecesOf(run.record, run.payloadOffsetBytes, lengthBytes);
-    let buffer = await this.#parts.engine.acquireRead(signal);
-    const unsettled: Promise<unknown>[] = [];
+    const buffer = await this.#readInto(run, pieces, lengthBytes, signal);
     try {
-      assert(lengthBytes <= buffer.ciphertext.length, 'a read asks for more chunks than a window holds');
-      const plain = await this.#readPlain(run, pieces, buffer.ciphertext, unsettled);
-      if (!plain) {
-        // A late read may still write to this buffer: what is decoded goes to another one.
-        if (unsettled.length > 0) {
-          releaseWhenSettled(buffer, unsettled.splice(0));
-          buffer = await this.#parts.engine.acquireRead(signal);
-        }
-        await this.#readDegraded(run, pieces, lengthBytes, buffer.ciphertext, signal);
-      }
       const plaintext = await this.#authenticate(run, pieces, lengthBytes, buffer, signal);
-      const held = buffer;
-      return { plaintext, release: () => held.release() };
+      return { plaintext, release: () => buffer.release() };
     } catch (error) {
-      releaseWhenSettled(buffer, unsettled);
+      buffer.release();
       throw error;
     }
+  }
+
+  /** The sealed range, not yet authenticated, in a buffer that nothing else writes to. */
+  async #readInto(
+    run: OpenRun,
+    pieces: readonly Piece[],
+    lengthBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadBuffer> {
+    const { engine } = this.#parts;
+    const first = await engine.acquireRead(signal);
+    const late: LateRead[] = [];
+    let plain = false;
+    try {
+      assert(lengthBytes <= first.ciphertext.length, 'a read asks for more chunks than a window holds');
+      plain = this.#goesPlain(run.record, pieces) && (await this.#readPlain(run, pieces, first, late));
+    } finally {
+      // A late read may still write to this buffer: what is decoded goes to another one.
+      if (late.length > 0) first.releaseAfter(Promise.all(late.map(({ ended }) => ended)));
+      else if (!plain) first.release();
+    }
+    if (plain) return first;
+    const buffer = await engine.acquireRead(signal);
+    try {
+      await this.#readDegraded(run, pieces, buffer.ciphertext, signal);
+      return buffer;
+    } catch (error) {
+      buffer.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the data fragments themselves are asked. Not when one is known to be bad or its node does not answer; nor when its node is
+   * suspect and others hold enough to do without it.
+   */
+  #goesPlain(record: StripeRecord, pieces: readonly Piece[]): boolean {
+    const { grid } = this.#parts;
+    const isSuspect = (index: number) => holder(grid, record, index)?.state !== 'online';
+    if (!pieces.some(({ index }) => !isGoodBit(record, index) || isSuspect(index))) return true;
+    const isOut = ({ index }: Piece) =>
+      !isGoodBit(record, index) || holder(grid, record, index) === undefined;
+    if (pieces.some(isOut)) return false;
+    const sound = record.nodes.filter((_, index) => isGoodBit(record, index) && !isSuspect(index));
+    return sound.length < record.k;
   }
 
   /** True when every data fragment of the range answered in time. */
   async #readPlain(
     run: OpenRun,
     pieces: readonly Piece[],
-    ciphertext: Uint8Array,
-    unsettled: Promise<unknown>[],
+    { ciphertext }: ReadBuffer,
+    late: LateRead[],
   ): Promise<boolean> {
-    if (pieces.some(({ index }) => !isGoodBit(run.record, index))) return false;
     const reads = pieces.map(({ index, offsetBytes, lengthBytes, targetBytes }) => {
       const target = ciphertext.subarray(targetBytes, targetBytes + lengthBytes);
-      return readFragment(this.#parts, run, index, offsetBytes, target, unsettled);
+      return readFragment(this.#parts, run, index, offsetBytes, target, late);
     });
-    return (await Promise.all(reads)).every((done) => done);
+    return (await allSettled(reads)).every((done) => done);
   }
 
   /** Decrypts; when a tag fails, finds out which fragment lies, goes without it, and decrypts again. */
@@ -105,51 +139,33 @@ export class StripeReader {
     return plaintext.subarray(0, await this.#parts.engine.openChunks(request, signal));
   }
 
-  /** Columns of k fragments, not verified: the tag will tell. */
+  /** Columns of k fragments, not verified: the tag will tell. Doubtful fragments are the last resort. */
   async #readDegraded(
     run: OpenRun,
     pieces: readonly Piece[],
-    lengthBytes: number,
     ciphertext: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { record } = run;
-    const columns = columnsOf(record, pieces);
+    const { offsetBytes, lengthBytes } = columnsOf(record, pieces);
     const needed = new Set(pieces.map(({ index }) => index));
-    const all = record.nodes.map((_, index) => index).filter((index) => isGoodBit(record, index));
-    const order = cheapestFirst(this.#parts.grid, record, all, needed);
-    const memory = await this.#parts.engine.acquireRescue(signal);
-    const unsettled: Promise<unknown>[] = [];
+    const scratch = new Scratch(await this.#parts.engine.acquireRescue(signal), lengthBytes);
     try {
-      const areaOf = (index: number) =>
-        memory.fragments.subarray(index * columns.lengthBytes, (index + 1) * columns.lengthBytes);
-      const { offsetBytes } = columns;
-      const gathered = await gather(this.#parts, run, order, record.k, offsetBytes, areaOf, unsettled);
-      const present = record.nodes.map((_, index) =>
-        gathered.indices.includes(index) ? areaOf(index) : undefined,
-      );
-      await this.#reconstruct(
+      const order = cheapestFirst(
+        this.#parts.grid,
         record,
-        present,
+        record.nodes.map((_, index) => index),
         needed,
-        (index) => this.#freshArea(index, areaOf, unsettled),
-        signal,
       );
-      assemble(pieces, present, columns.offsetBytes, ciphertext);
-      assert(lengthBytes <= ciphertext.length, 'assembled more than there is room for');
+      const indices = await gather(this.#parts, run, order, record.k, offsetBytes, scratch);
+      const present = record.nodes.map((_, index) =>
+        indices.includes(index) ? scratch.area(index) : undefined,
+      );
+      await this.#reconstruct(record, present, needed, scratch, signal);
+      assemble(pieces, present, offsetBytes, ciphertext);
     } finally {
-      releaseWhenSettled(memory, unsettled);
+      scratch.release();
     }
-  }
-
-  /** Where a fragment is decoded to: its own place, unless a late read may still write there. */
-  #freshArea(
-    index: number,
-    areaOf: (index: number) => Uint8Array,
-    unsettled: readonly unknown[],
-  ): Uint8Array {
-    const area = areaOf(index);
-    return unsettled.length === 0 ? area : new Uint8Array(new SharedArrayBuffer(area.length));
   }
 
   /** The range from fragments whose roots and MACs were checked. */
@@ -161,28 +177,14 @@ export class StripeReader {
   ): Promise<void> {
     const { record } = run;
     const needed = new Set(pieces.map(({ index }) => index));
-    const memory = await this.#parts.engine.acquireRescue(signal);
-    const unsettled: Promise<unknown>[] = [];
+    const rescue = await this.#parts.engine.acquireRescue(signal);
+    const scratch = new Scratch(rescue, record.fragmentLengthBytes);
     try {
-      const verified = await readVerified(this.#parts, run, memory.fragments, record.k, unsettled, {
-        preferred: needed,
-      });
-      const areaOf = (index: number) =>
-        memory.fragments.subarray(
-          index * record.fragmentLengthBytes,
-          (index + 1) * record.fragmentLengthBytes,
-        );
-      const present = [...verified.present];
-      await this.#reconstruct(
-        record,
-        present,
-        needed,
-        (index) => this.#freshArea(index, areaOf, unsettled),
-        signal,
-      );
+      const { present } = await readVerified(this.#parts, run, scratch, record.k, { preferred: needed });
+      await this.#reconstruct(record, present, needed, scratch, signal);
       assemble(pieces, present, 0, ciphertext);
     } finally {
-      releaseWhenSettled(memory, unsettled);
+      scratch.release();
     }
   }
 
@@ -191,11 +193,11 @@ export class StripeReader {
     record: StripeRecord,
     present: (Uint8Array | undefined)[],
     needed: ReadonlySet<number>,
-    areaOf: (index: number) => Uint8Array,
+    scratch: Scratch,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const wanted = new Map<number, Uint8Array>();
-    for (const index of needed) if (present[index] === undefined) wanted.set(index, areaOf(index));
+    for (const index of needed) if (present[index] === undefined) wanted.set(index, scratch.target(index));
     if (wanted.size === 0) return;
     const profile = { k: record.k, m: record.m, codecId: record.codec };
     await this.#parts.engine.reconstruct(profile, present, wanted, signal);
@@ -246,9 +248,4 @@ function assemble(
     const from = offsetBytes - columnOffsetBytes;
     ciphertext.set(area.subarray(from, from + lengthBytes), targetBytes);
   }
-}
-
-function releaseWhenSettled(buffer: ReadBuffer | RepairBuffer, unsettled: readonly Promise<unknown>[]): void {
-  if (unsettled.length === 0) buffer.release();
-  else void Promise.allSettled(unsettled).then(() => buffer.release());
 }

@@ -1,21 +1,25 @@
 /**
  * Puts the stripe layer together: memory, writer, reader, repair, and the background deletion of fragments nobody needs.
  */
+import { defined } from '../base/assert.ts';
 import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../coding/digests.ts';
 import type { RepairKeys } from '../crypto/gridkeys.ts';
 import type { Grid } from '../grid/types.ts';
+import { Discards } from './discards.ts';
 import { OPEN_CHUNKS_MAX } from './engine/memory.ts';
 import type { StripeEngine, WriteBuffer } from './engine/types.ts';
 import { FragmentSeals } from './fragments.ts';
+import type { StripeRef } from './gather.ts';
 import { type PositionSource, Positions } from './positions.ts';
 import { StripeReader } from './reader.ts';
 import { StripeRepair } from './repair.ts';
-import { fullPayloadBytes, stripePlaintextBytesMax } from './shape.ts';
+import { Scratch } from './scratch.ts';
+import { fullPayloadBytes, payloadBytesMax, stripePlaintextBytesMax } from './shape.ts';
 import { Spreader } from './spread.ts';
-import type { FragmentAddress, StripeSurgery } from './surgery.ts';
+import type { StripeSurgery } from './surgery.ts';
 import type {
   BodyDigester,
   OpenedPiece,
@@ -29,13 +33,8 @@ import type {
   StripeStore,
   WrittenStripe,
 } from './types.ts';
-import { readVerified } from './verified.ts';
-import { StripeWriter, type WriteOutcome } from './writer.ts';
-
-/** Fragments that wait to be deleted; beyond it they are left to the orphan sweep. */
-const DISCARDS_MAX = 100_000;
-/** Write buffers that late puts still read and that the pool has replaced, about 10 MiB each; with more, the pool waits. */
-const RETIRED_BUFFERS_MAX = 8;
+import { readVerified, type VerifyParts } from './verified.ts';
+import { acquireSpare, StripeWriter, type WriteCounts, type WriteOutcome } from './writer.ts';
 
 export interface StripesOptions {
   readonly grid: Grid;
@@ -50,17 +49,17 @@ export interface StripesOptions {
 class HeldBuffer implements StripeBuffer {
   readonly plaintext: Uint8Array;
   readonly memory: WriteBuffer;
-  readonly #onRelease: (buffer: HeldBuffer) => void;
-  unsettled: Promise<void> | undefined;
+  /** Late puts that read the memory's fragments. */
+  unsettled: Promise<unknown> | undefined;
 
-  constructor(memory: WriteBuffer, onRelease: (buffer: HeldBuffer) => void) {
+  constructor(memory: WriteBuffer) {
     this.memory = memory;
     this.plaintext = memory.plaintext;
-    this.#onRelease = onRelease;
   }
 
   release(): void {
-    this.#onRelease(this);
+    if (this.unsettled === undefined) this.memory.release();
+    else this.memory.releaseAfter(this.unsettled);
   }
 }
 
@@ -73,10 +72,9 @@ export class Stripes implements StripeStore {
   readonly #positions: Positions;
   readonly #writer: StripeWriter;
   readonly #reader: StripeReader;
+  readonly #reading: VerifyParts;
+  readonly #discards: Discards;
   readonly #pins = new Map<string, number>();
-  readonly #discards: FragmentAddress[] = [];
-  #discarding = false;
-  #retired = 0;
 
   private constructor(options: StripesOptions, seals: FragmentSeals) {
     this.#options = options;
@@ -86,39 +84,26 @@ export class Stripes implements StripeStore {
     const positions = this.#positions;
     const spreader = new Spreader(grid, clock);
     const onDamage: StripeStore['onDamage'] = (...damage) => this.onDamage(...damage);
-    const discard = (addresses: readonly FragmentAddress[]) => this.#discard(addresses);
-    const reading = { grid, clock, seals, onDamage, engine };
+    this.#reading = { grid, clock, seals, onDamage, engine };
+    this.#reader = new StripeReader(this.#reading);
+    const copyStripe = (stripe: StripeRef) => this.#copyStripe(stripe);
+    this.surgery = new StripeRepair({ ...this.#reading, spreader, positions, copyStripe });
+    this.#discards = new Discards((addresses) => this.surgery.deleteFragments(addresses));
+    const discard: Discards['add'] = (fragments) => this.#discards.add(fragments);
     this.#writer = new StripeWriter({ grid, engine, seals, positions, spreader, clock, profile, discard });
-    this.#reader = new StripeReader(reading);
-    const copyPayload = (sources: readonly PayloadSource[]) => this.copyPayload(sources);
-    this.surgery = new StripeRepair({ ...reading, spreader, positions, copyPayload });
-    this.#readVerified = (source, memory, unsettled) =>
-      readVerified(reading, source, memory, source.record.k, unsettled);
   }
-
-  readonly #readVerified: (
-    source: PayloadSource,
-    memory: Uint8Array,
-    unsettled: Promise<unknown>[],
-  ) => ReturnType<typeof readVerified>;
 
   static async create(options: StripesOptions): Promise<Stripes> {
     return new Stripes(options, await FragmentSeals.create(options.keys));
   }
 
-  async acquire(signal?: AbortSignal): Promise<StripeBuffer> {
-    return new HeldBuffer(await this.#options.engine.acquireWrite(signal), (buffer) => this.#release(buffer));
+  /** Stripes written since the start: how many in all, narrow, and with the farm rule relaxed. */
+  get counts(): Readonly<WriteCounts> {
+    return this.#writer.counts;
   }
 
-  #release(buffer: HeldBuffer): void {
-    if (buffer.unsettled === undefined) buffer.memory.release();
-    else if (this.#retired < RETIRED_BUFFERS_MAX) {
-      this.#retired += 1;
-      buffer.memory.retire();
-      void buffer.unsettled.then(() => {
-        this.#retired -= 1;
-      });
-    } else void buffer.unsettled.then(() => buffer.memory.release());
+  async acquire(signal?: AbortSignal): Promise<StripeBuffer> {
+    return new HeldBuffer(await this.#options.engine.acquireWrite(signal));
   }
 
   createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
@@ -127,65 +112,109 @@ export class Stripes implements StripeStore {
 
   async write(buffer: StripeBuffer, runs: readonly SealRun[]): Promise<WrittenStripe> {
     if (!(buffer instanceof HeldBuffer)) throw new TypeError('the buffer is not from this store');
-    await buffer.unsettled;
-    return this.#finish(await this.#writer.write(buffer.memory, runs), buffer);
+    if (buffer.unsettled !== undefined) return this.#writeAgain(buffer, runs);
+    const { result, unsettled } = await this.#writer.write(buffer.memory, runs);
+    buffer.unsettled = unsettled;
+    return writtenOf(result);
   }
 
-  #finish({ result, unsettled }: WriteOutcome, buffer: HeldBuffer): WrittenStripe {
-    buffer.unsettled = unsettled;
-    if ('error' in result) throw result.error;
-    return result.written;
+  /** The buffer is used a second time while late puts read what it held first: the fragments go to memory of their own. */
+  async #writeAgain({ plaintext }: HeldBuffer, runs: readonly SealRun[]): Promise<WrittenStripe> {
+    const spare = await acquireSpare(this.#options);
+    let unsettled: WriteOutcome['unsettled'];
+    try {
+      const outcome = await this.#writer.write({ plaintext, fragments: spare.fragments }, runs);
+      unsettled = outcome.unsettled;
+      return writtenOf(outcome.result);
+    } finally {
+      if (unsettled === undefined) spare.release();
+      else spare.releaseAfter(unsettled);
+    }
   }
 
   async copyPayload(sources: readonly PayloadSource[]): Promise<WrittenStripe> {
     const total = sources.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    const capacity = fullPayloadBytes(this.#options.profile.k);
+    const capacity = payloadBytesMax(this.#options.profile.k);
     if (total > capacity || total === 0) {
       throw new HoldfastError('InvalidArgument', {
         detail: `${total} bytes do not make a stripe of ${capacity}`,
       });
     }
-    const buffer = new HeldBuffer(await this.#options.engine.acquireWrite(), (held) => this.#release(held));
-    try {
+    return this.#writeCopy(async (target) => {
       const ranges: PayloadRange[] = [];
       let at = 0;
       for (const source of sources) {
-        await this.#copyInto(source, buffer.memory.fragments.subarray(at, at + source.lengthBytes));
-        ranges.push({ offsetBytes: at, lengthBytes: source.lengthBytes });
-        at += source.lengthBytes;
+        const { offsetBytes, lengthBytes } = source;
+        await this.#copyInto(source, offsetBytes, target.subarray(at, at + lengthBytes));
+        ranges.push({ offsetBytes: at, lengthBytes });
+        at += lengthBytes;
       }
-      return this.#finish(await this.#writer.writePayload(buffer.memory.fragments, total, ranges), buffer);
+      return ranges;
+    });
+  }
+
+  /**
+   * A whole stripe once more, at the width of today. Its record has the padded length only; a full stripe that was padded, because it was
+   * full for another k, goes back to a full one: what lies behind is zeros, and extents point at none of it.
+   */
+  #copyStripe(stripe: StripeRef): Promise<WrittenStripe> {
+    const { stripeLengthBytes } = stripe.record;
+    const { k } = this.#options.profile;
+    return this.#writeCopy(async (target) => {
+      if (stripeLengthBytes > target.length) {
+        throw new HoldfastError('InvalidArgument', {
+          detail: `a stripe of ${stripeLengthBytes} bytes does not fit this server's buffers`,
+        });
+      }
+      await this.#copyInto(stripe, 0, target.subarray(0, stripeLengthBytes));
+      const lengthBytes =
+        [fullPayloadBytes(k), payloadBytesMax(k)].find((length) =>
+          isZero(target.subarray(Math.min(length, stripeLengthBytes), stripeLengthBytes)),
+        ) ?? stripeLengthBytes;
+      return [{ offsetBytes: 0, lengthBytes: Math.min(lengthBytes, stripeLengthBytes) }];
+    });
+  }
+
+  /** Writes what `fill` puts at the start of a buffer; the ranges say how much that is. */
+  async #writeCopy(fill: (target: Uint8Array) => Promise<PayloadRange[]>): Promise<WrittenStripe> {
+    const buffer = new HeldBuffer(await this.#options.engine.acquireWrite());
+    try {
+      const { fragments } = buffer.memory;
+      const ranges = await fill(fragments);
+      const total = ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+      const { result, unsettled } = await this.#writer.writePayload(fragments, total, ranges);
+      buffer.unsettled = unsettled;
+      return writtenOf(result);
     } finally {
       buffer.release();
     }
   }
 
-  /** One source's bytes, from fragments that were verified. */
-  async #copyInto(source: PayloadSource, target: Uint8Array): Promise<void> {
-    const { record } = source;
-    const memory = await this.#options.engine.acquireRepair();
-    const unsettled: Promise<unknown>[] = [];
+  /** Fills `target` with a stripe's payload from `offsetBytes` on, from fragments that were verified. */
+  async #copyInto(stripe: StripeRef, offsetBytes: number, target: Uint8Array): Promise<void> {
+    const { record } = stripe;
+    const f = record.fragmentLengthBytes;
+    const { engine } = this.#options;
+    const scratch = new Scratch(await engine.acquireRepair(), f);
     try {
-      const verified = await this.#readVerified(source, memory.fragments, unsettled);
-      const f = record.fragmentLengthBytes;
+      const { present } = await readVerified(this.#reading, stripe, scratch, record.k);
       const wanted = new Map<number, Uint8Array>();
-      for (let index = 0; index < record.k; index++) {
-        if (verified.present[index] === undefined)
-          wanted.set(index, new Uint8Array(new SharedArrayBuffer(f)));
+      const [first, last] = [Math.floor(offsetBytes / f), Math.floor((offsetBytes + target.length - 1) / f)];
+      for (let index = first; index <= last; index++) {
+        if (present[index] === undefined) wanted.set(index, scratch.target(index));
       }
       const profile = { k: record.k, m: record.m, codecId: record.codec };
-      if (wanted.size > 0) await this.#options.engine.reconstruct(profile, verified.present, wanted);
-      for (let at = 0; at < source.lengthBytes; ) {
-        const index = Math.floor((source.offsetBytes + at) / f);
-        const within = source.offsetBytes + at - index * f;
-        const fragment = verified.present[index] ?? wanted.get(index);
-        const piece = fragment?.subarray(within, within + source.lengthBytes - at) ?? new Uint8Array(0);
+      if (wanted.size > 0) await engine.reconstruct(profile, present, wanted);
+      for (let at = 0; at < target.length; ) {
+        const index = Math.floor((offsetBytes + at) / f);
+        const within = offsetBytes + at - index * f;
+        const fragment = defined(present[index] ?? wanted.get(index), 'a fragment of a payload');
+        const piece = fragment.subarray(within, within + target.length - at);
         target.set(piece, at);
         at += piece.length;
       }
     } finally {
-      if (unsettled.length === 0) memory.release();
-      else void Promise.allSettled(unsettled).then(() => memory.release());
+      scratch.release();
     }
   }
 
@@ -194,7 +223,7 @@ export class Stripes implements StripeStore {
   }
 
   abandon({ stripeId, record }: WrittenStripe): void {
-    this.#discard(record.nodes.map((node, index) => ({ stripeId, index, node })));
+    this.#discards.add(record.nodes.map((node, index) => ({ stripeId, index, node, ended: undefined })));
     this.#positions.settle(stripeId);
   }
 
@@ -218,15 +247,13 @@ export class Stripes implements StripeStore {
   isPinned(stripeId: StripeId): boolean {
     return this.#pins.has(mapKey(stripeId));
   }
+}
 
-  #discard(addresses: readonly FragmentAddress[]): void {
-    this.#discards.push(...addresses.slice(0, DISCARDS_MAX - this.#discards.length));
-    if (!this.#discarding) void this.#runDiscards();
-  }
+function writtenOf(result: WriteOutcome['result']): WrittenStripe {
+  if ('error' in result) throw result.error;
+  return result.written;
+}
 
-  async #runDiscards(): Promise<void> {
-    this.#discarding = true;
-    while (this.#discards.length > 0) await this.surgery.deleteFragments(this.#discards.splice(0));
-    this.#discarding = false;
-  }
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }

@@ -5,8 +5,11 @@
 import { HoldfastError } from '../base/errors.ts';
 import { TRAILER_BYTES } from '../coding/trailer.ts';
 import type { StripeEngine } from './engine/types.ts';
-import { isGoodBit } from './fragments.ts';
-import { cheapestFirst, type ReadParts, readFragment, type StripeRef } from './gather.ts';
+import { allSettled } from './exchange.ts';
+import { cheapestFirst, patiently, type ReadParts, readFragment, type StripeRef } from './gather.ts';
+import type { LateRead, Scratch } from './scratch.ts';
+
+export type VerifyParts = ReadParts & { readonly engine: StripeEngine };
 
 export interface VerifiedStripe {
   /** One entry for each fragment: its bytes where they were read and are intact. */
@@ -15,62 +18,65 @@ export interface VerifiedStripe {
   readonly bad: readonly number[];
 }
 
+type Verdict = 'intact' | 'bad' | 'unreachable';
+
+/** A fragment whose bytes or trailer are late. */
+interface LateFragment {
+  readonly index: number;
+  readonly reads: readonly LateRead[];
+  readonly judge: () => Promise<Verdict>;
+}
+
 /**
- * Reads and verifies fragments until `wanted` are intact, into `memory` at index · F. Late reads are added to `unsettled` also when
- * this throws: their memory is in use until they have ended.
+ * Reads and verifies fragments until `wanted` are intact, each into its area.
  * @throws DataUnavailable when fewer are
  */
 export async function readVerified(
-  parts: ReadParts & { readonly engine: StripeEngine },
+  parts: VerifyParts,
   stripe: StripeRef,
-  memory: Uint8Array,
+  scratch: Scratch,
   wanted: number,
-  unsettled: Promise<unknown>[],
   options: { readonly except?: ReadonlySet<number>; readonly preferred?: ReadonlySet<number> } = {},
 ): Promise<VerifiedStripe> {
   const { record } = stripe;
   const count = record.k + record.m;
   const present: (Uint8Array | undefined)[] = new Array(count).fill(undefined);
   const bad: number[] = [];
-  const indices = Array.from({ length: count }, (_, index) => index).filter(
-    (index) => !options.except?.has(index),
-  );
-  const data = options.preferred ?? new Set(indices.filter((index) => index < record.k));
-  const known = cheapestFirst(
-    parts.grid,
-    record,
-    indices.filter((index) => isGoodBit(record, index)),
-    data,
-  );
-  const doubtful = cheapestFirst(
-    parts.grid,
-    record,
-    indices.filter((index) => !isGoodBit(record, index)),
-    data,
-  );
-  const queue = [...known, ...doubtful];
+  const late: LateFragment[] = [];
+  const indices = Array.from({ length: count }, (_, i) => i).filter((i) => !options.except?.has(i));
+  const preferred = options.preferred ?? new Set(indices.filter((index) => index < record.k));
+  const queue = cheapestFirst(parts.grid, record, indices, preferred);
   let intact = 0;
   const fill = async () => {
-    while (intact < wanted) {
-      const index = queue.shift();
-      if (index === undefined) return;
-      intact += 1;
-      const area = memory.subarray(
-        index * record.fragmentLengthBytes,
-        (index + 1) * record.fragmentLengthBytes,
-      );
-      const verdict = await verifyInto(parts, stripe, index, area, unsettled);
-      if (verdict === 'intact') present[index] = area;
-      else {
-        intact -= 1;
-        if (verdict === 'bad') bad.push(index);
+    for (let index = queue.shift(); index !== undefined; index = queue.shift()) {
+      const verdict = await readOne(parts, stripe, index, scratch);
+      if (verdict === 'intact') {
+        present[index] = scratch.area(index);
+        intact += 1;
+        return;
       }
+      if (verdict === 'bad') bad.push(index);
+      else if (verdict !== 'unreachable') late.push(verdict);
     }
   };
-  // A worker that fails leaves its place to be filled by the ones still running, so it goes round again.
-  while (intact < wanted && queue.length > 0) {
-    await Promise.all(Array.from({ length: wanted - intact }, fill));
-  }
+  await allSettled(Array.from({ length: wanted }, fill));
+  let closed = false;
+  const take = async ({ index, reads, judge }: LateFragment) => {
+    const arrived = (await Promise.all(reads.map(({ ended }) => ended))).every((done) => done);
+    if (closed || !arrived) return false;
+    const judging = judge();
+    scratch.hold(judging);
+    const verdict = await judging;
+    if (closed) return false;
+    if (verdict === 'bad') bad.push(index);
+    else if (verdict === 'intact' && intact < wanted) {
+      present[index] = scratch.area(index);
+      intact += 1;
+    }
+    return intact >= wanted;
+  };
+  if (intact < wanted) await patiently(parts, late, take);
+  closed = true;
   if (intact < wanted) {
     throw new HoldfastError('DataUnavailable', {
       detail: `${intact} of the ${wanted} fragments that a stripe needs are intact and within reach`,
@@ -79,16 +85,16 @@ export async function readVerified(
   return { present, bad };
 }
 
-/** Reads one fragment into `area` and verifies it. */
-export async function verifyInto(
-  parts: ReadParts & { readonly engine: StripeEngine },
+/** Reads one fragment into its area and verifies it. */
+async function readOne(
+  parts: VerifyParts,
   stripe: StripeRef,
   index: number,
-  area: Uint8Array,
-  unsettled: Promise<unknown>[],
-): Promise<'intact' | 'bad' | 'unreachable'> {
-  const { stripeId, record } = stripe;
-  const trailerBytes = Buffer.alloc(TRAILER_BYTES);
+  scratch: Scratch,
+): Promise<Verdict | LateFragment> {
+  const area = scratch.area(index);
+  const trailer = Buffer.alloc(TRAILER_BYTES);
+  const late: LateRead[] = [];
   let isBad = false;
   const watching: ReadParts = {
     ...parts,
@@ -97,11 +103,28 @@ export async function verifyInto(
       parts.onDamage(id, at, reason);
     },
   };
-  const [bytesRead, trailerRead] = await Promise.all([
-    readFragment(watching, stripe, index, 0, area, unsettled),
-    readFragment(watching, stripe, index, record.fragmentLengthBytes, trailerBytes, unsettled),
-  ]);
-  if (!bytesRead || !trailerRead) return isBad ? 'bad' : 'unreachable';
+  try {
+    const done = await allSettled([
+      readFragment(watching, stripe, index, 0, area, late),
+      readFragment(watching, stripe, index, stripe.record.fragmentLengthBytes, trailer, late),
+    ]);
+    if (isBad) return 'bad';
+    const judge = () => verify(parts, stripe, index, area, trailer);
+    const missing = done.filter((read) => !read).length;
+    if (missing === 0) return await judge();
+    return missing === late.length ? { index, reads: late, judge } : 'unreachable';
+  } finally {
+    scratch.late.push(...late);
+  }
+}
+
+async function verify(
+  parts: VerifyParts,
+  { stripeId, record }: StripeRef,
+  index: number,
+  area: Uint8Array,
+  trailerBytes: Uint8Array,
+): Promise<Verdict> {
   const trailer = parts.seals.check(parts.seals.name(stripeId, index), index, record, trailerBytes);
   const [root] = await parts.engine.hash([area]);
   if (trailer && root?.equals(trailer.root)) return 'intact';

@@ -5,13 +5,15 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { farmLimit, isRelaxed, widestPlan } from '../grid/placement.ts';
 import type { Grid, GridNode } from '../grid/types.ts';
 import { RECORD_FORMAT, type StripeRecord } from '../metadata/records.ts';
-import type { EncodedStripe, StripeEngine, WriteBuffer } from './engine/types.ts';
+import type { Discarded } from './discards.ts';
+import type { EncodedStripe, RepairBuffer, StripeEngine } from './engine/types.ts';
+import { PATIENCE_MS } from './exchange.ts';
 import { allGood, type FragmentSeals } from './fragments.ts';
 import type { Positions } from './positions.ts';
 import type { FragmentToSpread, Spread, Spreader } from './spread.ts';
-import type { FragmentAddress } from './surgery.ts';
 import type { PayloadRange, Profile, SealRun, StripeId, WrittenStripe } from './types.ts';
 
 /** Each attempt is on fewer nodes than the one before, so this is never the limit that decides. */
@@ -26,14 +28,34 @@ export interface WriterParts {
   readonly clock: Clock;
   readonly profile: Profile;
   /** Takes fragments that nobody needs any more. */
-  readonly discard: (addresses: readonly FragmentAddress[]) => void;
+  readonly discard: (fragments: readonly Discarded[]) => void;
+}
+
+/** Since the start; for the status. */
+export interface WriteCounts {
+  written: number;
+  /** With fewer data fragments than the profile has. */
+  narrow: number;
+  /** With more fragments in one farm than the rule allows (DESIGN.md, "Grid and healing"): there were too few farms. */
+  relaxed: number;
+}
+
+/** What is to be written: memory with the plaintext, or with a payload, and room for the fragments. */
+export interface WriteMemory {
+  readonly plaintext: Uint8Array;
+  readonly fragments: Uint8Array;
+}
+
+/** How a stripe will lie on the nodes. */
+interface Layout {
+  readonly geometry: Profile;
+  readonly farmMax: number;
 }
 
 /** A payload that lies encoded in memory. */
-interface Encoded {
+interface Encoded extends Layout {
   readonly fragments: Uint8Array;
   readonly payloadLengthBytes: number;
-  readonly geometry: Profile;
   readonly stripe: EncodedStripe;
 }
 
@@ -41,10 +63,11 @@ export interface WriteOutcome {
   /** The stripe, or why there is none. */
   readonly result: { readonly written: WrittenStripe } | { readonly error: unknown };
   /** Resolves when no late put reads the caller's memory any more; undefined when none does. */
-  readonly unsettled: Promise<void> | undefined;
+  readonly unsettled: Promise<unknown> | undefined;
 }
 
 export class StripeWriter {
+  readonly counts: WriteCounts = { written: 0, narrow: 0, relaxed: 0 };
   readonly #parts: WriterParts;
 
   constructor(parts: WriterParts) {
@@ -52,13 +75,13 @@ export class StripeWriter {
   }
 
   /** Seals and writes. Rejects only before anything was sent to a node. */
-  async write(buffer: WriteBuffer, runs: readonly SealRun[]): Promise<WriteOutcome> {
-    const { engine, profile } = this.#parts;
-    const geometry = this.#geometryNow(profile);
-    const stripe = await engine.seal(buffer, runs, geometry);
-    const { fragments } = buffer;
+  async write(memory: WriteMemory, runs: readonly SealRun[]): Promise<WriteOutcome> {
+    const layout = this.#layoutNow();
+    const { fragments } = memory;
+    const buffer = { ...memory, release: () => undefined, releaseAfter: () => undefined };
+    const stripe = await this.#parts.engine.seal(buffer, runs, layout.geometry);
     const { payloadLengthBytes, ranges } = stripe;
-    return this.#writeEncoded({ fragments, payloadLengthBytes, geometry, stripe }, ranges);
+    return this.#writeEncoded({ ...layout, fragments, payloadLengthBytes, stripe }, ranges);
   }
 
   /** Writes a payload that lies at the start of `fragments` already. */
@@ -67,10 +90,9 @@ export class StripeWriter {
     payloadLengthBytes: number,
     ranges: readonly PayloadRange[],
   ): Promise<WriteOutcome> {
-    const { engine, profile } = this.#parts;
-    const geometry = this.#geometryNow(profile);
-    const stripe = await engine.encode(fragments, payloadLengthBytes, geometry);
-    return this.#writeEncoded({ fragments, payloadLengthBytes, geometry, stripe }, ranges);
+    const layout = this.#layoutNow();
+    const stripe = await this.#parts.engine.encode(fragments, payloadLengthBytes, layout.geometry);
+    return this.#writeEncoded({ ...layout, fragments, payloadLengthBytes, stripe }, ranges);
   }
 
   async #writeEncoded(encoded: Encoded, ranges: readonly PayloadRange[]): Promise<WriteOutcome> {
@@ -79,8 +101,7 @@ export class StripeWriter {
     const spread = await this.#spread(stripeId, encoded, nodes);
     const { unsettled } = spread;
     if (isComplete(encoded, spread)) {
-      this.#discard(stripeId, spread.uncertain);
-      return { result: { written: { stripeId, record: this.#record(encoded, spread), ranges } }, unsettled };
+      return { result: { written: this.#complete(stripeId, encoded, spread, ranges) }, unsettled };
     }
     this.#giveUp(stripeId, spread);
     try {
@@ -90,65 +111,75 @@ export class StripeWriter {
     }
   }
 
-  /** Late puts may still read the first buffer, so the payload is encoded again in memory of its own. */
+  /** Late puts may still read the memory of the attempts before, so each encodes the payload in memory of its own. */
   async #writeNarrower(
     first: Encoded,
     ranges: readonly PayloadRange[],
     failed: Spread,
   ): Promise<WrittenStripe> {
-    const { engine } = this.#parts;
-    const { payloadLengthBytes } = first;
-    const memory = await engine.acquireRescue();
     let spread = failed;
-    let geometry = first.geometry;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const able = new Set([...spread.placed.values(), ...spread.unasked.map(({ id }) => id)]);
+      const nodes = this.#parts.grid.nodes().filter((node) => able.has(node.id));
+      const layout = this.#layoutFor(nodes, first.geometry, spread.fullNodes > 0);
+      const stripeId = this.#parts.positions.allocate();
+      const encoded = await this.#spreadFromSpare(stripeId, first, layout, nodes);
+      spread = encoded.spread;
+      if (isComplete(encoded, spread)) return this.#complete(stripeId, encoded, spread, ranges);
+      this.#giveUp(stripeId, spread);
+    }
+    throw new HoldfastError('GridUnavailable', { detail: 'nodes keep failing while a stripe is written' });
+  }
+
+  async #spreadFromSpare(
+    stripeId: StripeId,
+    { fragments, payloadLengthBytes }: Encoded,
+    layout: Layout,
+    nodes: readonly GridNode[],
+  ): Promise<Encoded & { readonly spread: Spread }> {
+    let spare: RepairBuffer | undefined;
+    let unsettled: Spread['unsettled'];
     try {
-      memory.fragments.set(first.fragments.subarray(0, payloadLengthBytes));
-      for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-        const answered = new Set(spread.placed.values());
-        const nodes = this.#parts.grid.nodes().filter((node) => answered.has(node.id));
-        geometry = this.#geometryFor(nodes.length, geometry, spread.fullNodes > 0);
-        const stripe = await engine.encode(memory.fragments, payloadLengthBytes, geometry);
-        const encoded = { fragments: memory.fragments, payloadLengthBytes, geometry, stripe };
-        const stripeId = this.#parts.positions.allocate();
-        spread = await this.#spread(stripeId, encoded, nodes);
-        if (isComplete(encoded, spread)) {
-          this.#discard(stripeId, spread.uncertain);
-          return { stripeId, record: this.#record(encoded, spread), ranges };
-        }
-        this.#giveUp(stripeId, spread);
-        await spread.unsettled;
-      }
-      throw new HoldfastError('GridUnavailable', { detail: 'nodes keep failing while a stripe is written' });
+      spare = await acquireSpare(this.#parts);
+      spare.fragments.set(fragments.subarray(0, payloadLengthBytes));
+      const stripe = await this.#parts.engine.encode(spare.fragments, payloadLengthBytes, layout.geometry);
+      const encoded = { ...layout, fragments: spare.fragments, payloadLengthBytes, stripe };
+      const spread = await this.#spread(stripeId, encoded, nodes);
+      unsettled = spread.unsettled;
+      return { ...encoded, spread };
+    } catch (error) {
+      this.#parts.positions.settle(stripeId);
+      throw error;
     } finally {
-      if (spread.unsettled === undefined || spread === failed) memory.release();
-      else void spread.unsettled.then(() => memory.release());
+      if (unsettled === undefined) spare?.release();
+      else spare?.releaseAfter(unsettled);
     }
   }
 
-  /** The geometry for the nodes that can take fragments at this moment. */
-  #geometryNow(profile: Profile): Profile {
+  /** The layout for the nodes that can take fragments at this moment. */
+  #layoutNow(): Layout {
+    const { grid, profile } = this.#parts;
     const isFull = (node: GridNode) => node.state === 'online' && node.hello?.freeBytes === 0;
-    const nodesAreFull = this.#parts.grid.nodes().some(isFull);
-    return this.#geometryFor(this.#parts.grid.candidates(Buffer.alloc(0)).length, profile, nodesAreFull);
+    return this.#layoutFor(grid.candidates(Buffer.alloc(0)), profile, grid.nodes().some(isFull));
   }
 
   /**
-   * k + m for this many nodes, never wider than `wanted`.
+   * How to lie on these nodes, never wider than `wanted`.
    * @throws GridUnavailable with fewer than m + 1 nodes, InsufficientStorage when that is because they are full
    */
-  #geometryFor(nodeCount: number, wanted: Profile, nodesAreFull: boolean): Profile {
-    const { k, m, codecId } = wanted;
-    if (nodeCount >= k + m) return wanted;
-    if (nodeCount >= m + 1) return { k: nodeCount - m, m, codecId };
+  #layoutFor(nodes: readonly GridNode[], { k, m, codecId }: Profile, nodesAreFull: boolean): Layout {
+    const farms = nodes.map((node) => node.record.farm);
+    const plan = widestPlan(farms, k, m);
+    if (plan !== undefined) return { geometry: { k: plan.k, m, codecId }, farmMax: plan.farmMax };
     if (nodesAreFull) throw new HoldfastError('InsufficientStorage');
     throw new HoldfastError('GridUnavailable', {
-      detail: `${nodeCount} nodes can take this write; ${m + 1} are needed to survive the loss of ${m}`,
+      detail: `${nodes.length} nodes can take this write; ${m + 1} are needed to survive the loss of ${m}`,
     });
   }
 
   #spread(
     stripeId: StripeId,
-    { fragments, geometry, stripe }: Encoded,
+    { fragments, geometry, stripe, farmMax }: Encoded,
     nodes: readonly GridNode[],
   ): Promise<Spread> {
     const { seals, spreader } = this.#parts;
@@ -160,7 +191,27 @@ export class StripeWriter {
       const bytes = fragments.subarray(index * fragmentLengthBytes, (index + 1) * fragmentLengthBytes);
       return { index, name, pieces: [bytes, seals.trailer(name, index, shape, root)] };
     });
-    return spreader.spread(pieces, nodes, { enough: m + 1 });
+    return spreader.spread(pieces, nodes, { enough: m + 1, lateMax: m, farmMax });
+  }
+
+  #complete(
+    stripeId: StripeId,
+    encoded: Encoded,
+    spread: Spread,
+    ranges: readonly PayloadRange[],
+  ): WrittenStripe {
+    this.#discard(stripeId, spread.strays);
+    const record = this.#record(encoded, spread);
+    this.#count(record);
+    return { stripeId, record, ranges };
+  }
+
+  #count({ k, m, nodes }: StripeRecord): void {
+    const { grid, profile } = this.#parts;
+    this.counts.written += 1;
+    if (k < profile.k) this.counts.narrow += 1;
+    const chosen = nodes.map((id) => ({ id, farm: grid.node(id)?.record.farm ?? '', weight: 1 }));
+    if (isRelaxed(chosen, farmLimit(k, m))) this.counts.relaxed += 1;
   }
 
   #record({ geometry, stripe }: Encoded, spread: Spread): StripeRecord {
@@ -181,13 +232,31 @@ export class StripeWriter {
 
   /** The position is dead: what was or may have been placed is deleted now, and by the orphan sweep where that fails. */
   #giveUp(stripeId: StripeId, spread: Spread): void {
-    const placed = [...spread.placed].map(([index, node]) => ({ index, node }));
-    this.#discard(stripeId, [...placed, ...spread.uncertain]);
+    const placed = [...spread.placed].map(([index, node]) => ({ index, node, ended: undefined }));
+    this.#discard(stripeId, [...placed, ...spread.strays]);
     this.#parts.positions.settle(stripeId);
   }
 
-  #discard(stripeId: StripeId, places: readonly { readonly index: number; readonly node: number }[]): void {
-    if (places.length > 0) this.#parts.discard(places.map((place) => ({ stripeId, ...place })));
+  #discard(stripeId: StripeId, strays: Spread['strays']): void {
+    this.#parts.discard(strays.map((stray) => ({ stripeId, ...stray })));
+  }
+}
+
+/** Spare memory, or a refusal when nodes hang on to all of it. */
+export async function acquireSpare({
+  engine,
+  clock,
+}: Pick<WriterParts, 'engine' | 'clock'>): Promise<RepairBuffer> {
+  const patience = new AbortController();
+  const timer = clock.schedule(PATIENCE_MS, () =>
+    patience.abort(
+      new HoldfastError('GridUnavailable', { detail: 'nodes that hang hold all memory for writing again' }),
+    ),
+  );
+  try {
+    return await engine.acquireSpare(patience.signal);
+  } finally {
+    timer.cancel();
   }
 }
 

@@ -60,6 +60,10 @@ export abstract class BaseEngine implements StripeEngine {
     return this.memory.acquireRepair('repair', signal);
   }
 
+  acquireSpare(signal?: AbortSignal): Promise<RepairBuffer> {
+    return this.memory.acquireRepair('spare', signal);
+  }
+
   async seal(
     buffer: WriteBuffer,
     runs: readonly SealRun[],

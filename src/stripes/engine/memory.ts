@@ -9,7 +9,7 @@ import { Gate } from '../../base/limits.ts';
 import { CHUNK_PLAINTEXT_BYTES, CHUNK_SEALED_BYTES } from '../../crypto/chunked.ts';
 import { fragmentAreaBytesMax, stripePlaintextBytesMax } from '../shape.ts';
 import type { Profile } from '../types.ts';
-import type { BufferCounts, ReadBuffer, RepairBuffer, WriteBuffer } from './types.ts';
+import type { BufferCounts, PooledBuffer, ReadBuffer, RepairBuffer, WriteBuffer } from './types.ts';
 
 /** Chunks of one window of a read: 1 MiB of plaintext. */
 export const OPEN_CHUNKS_MAX = 64;
@@ -20,15 +20,31 @@ export const OPEN_CHUNKS_MAX = 64;
  */
 export const defaultBufferCounts: BufferCounts = { write: 12, read: 48, rescue: 4, repair: 3 };
 
+const SPARE_COUNT = 4;
+/**
+ * Buffers that late reads and writes still use and that the pool has replaced. A node that stops answering holds at most what was under
+ * way in it and the few late exchanges that the grid allows; this is room for two such nodes at once. With more, places are missing.
+ */
+const RETIRED_PER_PLACE = 2;
+const RETIRED_MIN = 8;
+
 /** `count` equal areas, given out in order of asking. */
 class MemoryPool {
   readonly #gate: Gate;
   readonly #areaBytes: number;
+  readonly #retiredMax: number;
   readonly #free: SharedArrayBuffer[] = [];
+  #retired = 0;
 
   constructor(name: string, count: number, areaBytes: number) {
     this.#gate = new Gate(name, count);
     this.#areaBytes = areaBytes;
+    this.#retiredMax = RETIRED_PER_PLACE * count + RETIRED_MIN;
+  }
+
+  /** Areas that were replaced and are still in use. */
+  get retired(): number {
+    return this.#retired;
   }
 
   /** Areas that nobody holds. */
@@ -36,28 +52,46 @@ class MemoryPool {
     return this.#gate.available;
   }
 
-  async acquire(
-    signal?: AbortSignal,
-  ): Promise<{ memory: SharedArrayBuffer; release: () => void; retire: () => void }> {
+  async acquire(signal?: AbortSignal): Promise<PooledBuffer & { readonly memory: SharedArrayBuffer }> {
     await this.#gate.acquire(1, signal);
     const memory = this.#free.pop() ?? new SharedArrayBuffer(this.#areaBytes);
     let held = true;
-    const retire = () => {
+    const giveUp = () => {
       assert(held, `${this.#gate.name}: released twice`);
       held = false;
-      this.#gate.release();
     };
     const release = () => {
+      giveUp();
       this.#free.push(memory);
-      retire();
+      this.#gate.release();
     };
-    return { memory, release, retire };
+    const releaseAfter = (settled: Promise<unknown>) => {
+      giveUp();
+      void this.#await(settled, memory);
+    };
+    return { memory, release, releaseAfter };
+  }
+
+  async #await(settled: Promise<unknown>, memory: SharedArrayBuffer): Promise<void> {
+    const retires = this.#retired < this.#retiredMax;
+    if (retires) {
+      this.#retired += 1;
+      this.#gate.release();
+    }
+    await settled.catch(() => undefined);
+    if (retires) this.#retired -= 1;
+    else {
+      this.#free.push(memory);
+      this.#gate.release();
+    }
   }
 }
 
+type PoolName = keyof BufferCounts;
+
 export class StripeMemory {
   readonly #plaintextBytes: number;
-  readonly #pools: Readonly<Record<keyof BufferCounts, MemoryPool>>;
+  readonly #pools: Readonly<Record<PoolName, MemoryPool>>;
 
   constructor(profile: Profile, counts: BufferCounts = defaultBufferCounts) {
     const { k, m } = profile;
@@ -69,36 +103,43 @@ export class StripeMemory {
       read: new MemoryPool('read buffers', counts.read, windowBytes),
       rescue: new MemoryPool('rescue buffers', counts.rescue, fragmentBytes),
       repair: new MemoryPool('repair buffers', counts.repair, fragmentBytes),
+      spare: new MemoryPool('spare buffers', counts.spare ?? SPARE_COUNT, fragmentBytes),
     };
   }
 
   /** Buffers that nobody holds, of one pool. */
-  available(pool: keyof BufferCounts): number {
+  available(pool: PoolName): number {
     return defined(this.#pools[pool]).available;
   }
 
+  /** Buffers of one pool that were replaced because late exchanges still use them. */
+  retired(pool: PoolName): number {
+    return this.#pools[pool].retired;
+  }
+
   async acquireWrite(signal?: AbortSignal): Promise<WriteBuffer> {
-    const { memory, release, retire } = await this.#pools.write.acquire(signal);
+    const { memory, release, releaseAfter } = await this.#pools.write.acquire(signal);
     return {
       plaintext: new Uint8Array(memory, 0, this.#plaintextBytes),
       fragments: new Uint8Array(memory, this.#plaintextBytes),
       release,
-      retire,
+      releaseAfter,
     };
   }
 
   async acquireRead(signal?: AbortSignal): Promise<ReadBuffer> {
-    const { memory, release } = await this.#pools.read.acquire(signal);
+    const { memory, release, releaseAfter } = await this.#pools.read.acquire(signal);
     const plaintextBytes = OPEN_CHUNKS_MAX * CHUNK_PLAINTEXT_BYTES;
     return {
       plaintext: new Uint8Array(memory, 0, plaintextBytes),
       ciphertext: new Uint8Array(memory, plaintextBytes),
       release,
+      releaseAfter,
     };
   }
 
-  async acquireRepair(pool: 'rescue' | 'repair', signal?: AbortSignal): Promise<RepairBuffer> {
-    const { memory, release } = await this.#pools[pool].acquire(signal);
-    return { fragments: new Uint8Array(memory), release };
+  async acquireRepair(pool: 'rescue' | 'repair' | 'spare', signal?: AbortSignal): Promise<RepairBuffer> {
+    const { memory, release, releaseAfter } = await this.#pools[pool].acquire(signal);
+    return { fragments: new Uint8Array(memory), release, releaseAfter };
   }
 }

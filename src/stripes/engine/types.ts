@@ -11,28 +11,31 @@ import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
 import type { StripeShape } from '../shape.ts';
 import type { BodyDigester, PayloadRange, Profile, SealRun, StripeBuffer } from '../types.ts';
 
+/** Pooled memory. Whoever holds it gives it back once, by one of the two. */
+export interface PooledBuffer {
+  release(): void;
+  /**
+   * For memory that late reads or writes of a node still use: it is nobody's until `settled`. Its place in the pool is free at once
+   * while not too many buffers are in this state, so that a node that never answers takes nothing from the others.
+   */
+  releaseAfter(settled: Promise<unknown>): void;
+}
+
 /** Memory of one stripe being written. The k + m fragments of F bytes lie side by side from the start of `fragments`. */
-export interface WriteBuffer extends StripeBuffer {
+export interface WriteBuffer extends StripeBuffer, PooledBuffer {
   /** Room for the largest payload at the profile's k, also coded with fewer data fragments. */
   readonly fragments: Uint8Array;
-  /**
-   * Instead of release: gives the place in the pool back and leaves this memory to whoever still reads it. The pool makes a new
-   * buffer in its stead.
-   */
-  retire(): void;
 }
 
 /** Memory of one window of a read: `openChunksMax` chunks. */
-export interface ReadBuffer {
+export interface ReadBuffer extends PooledBuffer {
   readonly ciphertext: Uint8Array;
   readonly plaintext: Uint8Array;
-  release(): void;
 }
 
 /** Memory for rebuilding: room for all fragments of a stripe, or for the columns of them that a degraded read needs. */
-export interface RepairBuffer {
+export interface RepairBuffer extends PooledBuffer {
   readonly fragments: Uint8Array;
-  release(): void;
 }
 
 /** How many buffers there are of each kind. They are made when first needed and kept. */
@@ -44,6 +47,8 @@ export interface BufferCounts {
   /** Reads that have to decode, and healing, each with its own so that neither holds up the other; 6.2 MiB each at 4 + 2. */
   readonly rescue: number;
   readonly repair: number;
+  /** Stripes being written again while late puts still read their first memory; as large as the ones before. */
+  readonly spare?: number;
 }
 
 export interface EncodedStripe extends StripeShape {
@@ -77,6 +82,7 @@ export interface StripeEngine {
   acquireRead(signal?: AbortSignal): Promise<ReadBuffer>;
   acquireRescue(signal?: AbortSignal): Promise<RepairBuffer>;
   acquireRepair(signal?: AbortSignal): Promise<RepairBuffer>;
+  acquireSpare(signal?: AbortSignal): Promise<RepairBuffer>;
 
   /**
    * Encrypts the runs one behind the other into the payload, pads, encodes and hashes.
