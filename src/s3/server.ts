@@ -8,7 +8,7 @@
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -54,6 +54,9 @@ const HOST_ID_BYTES = 24;
 /** Unanswered requests on one connection. S3 clients send one at a time; without a bound one connection could ask for all there is. */
 const PIPELINED_REQUESTS_MAX = 64;
 
+/** During a stop, for a request whose head is on its way on a connection that has none yet. */
+const FIRST_REQUEST_GRACE_MS = 1000;
+
 export class S3Server {
   readonly #parts: ServerParts;
   readonly #ids: RequestIds;
@@ -62,6 +65,7 @@ export class S3Server {
   #server: http.Server | https.Server | undefined;
   /** Requests of a connection that are not answered yet. */
   readonly #outstanding = new WeakMap<object, number>();
+  readonly #connections = new Set<Socket>();
   /** Connections that end with the answer under way, because what came after its request could not be parsed. */
   readonly #ending = new WeakSet<Duplex>();
 
@@ -95,6 +99,10 @@ export class S3Server {
     this.#server = server;
     server.maxConnections = this.#parts.limits.connectionsMax;
     server.maxHeadersCount = 0;
+    server.on(this.#tlsFiles ? 'secureConnection' : 'connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.on('close', () => this.#connections.delete(socket));
+    });
     server.on('request', (request, response) => this.handle(request, response, false));
     server.on('checkContinue', (request, response) => this.handle(request, response, true));
     server.on('clientError', (error, socket) => this.#onClientError(error, socket));
@@ -153,10 +161,22 @@ export class S3Server {
         for (const exchange of this.#deadlines.active) exchange.abandon();
         server.closeAllConnections();
       }, options.graceMs);
+      // Node takes a connection that never sent a request for a busy one.
+      const idleTimer = setTimeout(
+        () => this.#closeUnused(),
+        Math.min(options.graceMs, FIRST_REQUEST_GRACE_MS),
+      );
       await closed;
       clearTimeout(timer);
+      clearTimeout(idleTimer);
     }
     this.#deadlines.stop();
+  }
+
+  #closeUnused(): void {
+    for (const socket of this.#connections) {
+      if ((this.#outstanding.get(socket) ?? 0) === 0) socket.destroy();
+    }
   }
 
   /** Requests in flight. */

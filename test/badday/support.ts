@@ -73,11 +73,16 @@ export function body(lengthBytes: number, seed: number): Buffer {
 }
 
 export async function statusOf(server: Pick<RunningServer, 'data'>): Promise<StatusReport> {
-  return JSON.parse((await holdfast(['status', '--data', server.data, '--json'])).stdout) as StatusReport;
+  return asJson<StatusReport>(await holdfast(['status', '--data', server.data, '--json']));
 }
 
 export async function scrubOf(server: Pick<RunningServer, 'data'>): Promise<ScrubResult> {
-  return JSON.parse((await holdfast(['scrub', '--data', server.data, '--json'])).stdout) as ScrubResult;
+  return asJson<ScrubResult>(await holdfast(['scrub', '--data', server.data, '--json']));
+}
+
+function asJson<T>(result: CommandResult): T {
+  if (result.stdout === '') throw new Error(`exit code ${result.code}: ${result.stderr}`);
+  return JSON.parse(result.stdout) as T;
 }
 
 export function removeData(data: string): void {
