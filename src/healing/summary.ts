@@ -1,6 +1,6 @@
 /**
  * Counts stripes by condition from their records and the present state of the nodes: what is known, not what a queue says. One
- * walk over the records costs about 2 µs a stripe; the result is kept for a few seconds.
+ * walk over the records costs about 2 µs a stripe; the result is kept a moment, longer when counting takes long.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Grid } from '../grid/types.ts';
@@ -10,7 +10,7 @@ import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import { isGood } from './stripestate.ts';
 
 const RECORDS_PER_PAGE = 1000;
-const KEPT_MS_MIN = 1000;
+const KEPT_MS_MIN = 50;
 /** A walk that took long is repeated less often: at most this share of the time is spent counting. */
 const COUNTING_SHARE_MAX = 0.05;
 
