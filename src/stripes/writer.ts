@@ -118,10 +118,12 @@ export class StripeWriter {
     failed: Spread,
   ): Promise<WrittenStripe> {
     let spread = failed;
+    let sawFull = false;
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const able = new Set([...spread.placed.values(), ...spread.unasked.map(({ id }) => id)]);
       const nodes = this.#parts.grid.nodes().filter((node) => able.has(node.id));
-      const layout = this.#layoutFor(nodes, first.geometry, spread.fullNodes > 0);
+      sawFull ||= spread.fullNodes > 0;
+      const layout = this.#layoutFor(nodes, first.geometry, sawFull);
       const stripeId = this.#parts.positions.allocate();
       const encoded = await this.#spreadFromSpare(stripeId, first, layout, nodes);
       spread = encoded.spread;
@@ -159,7 +161,7 @@ export class StripeWriter {
   /** The layout for the nodes that can take fragments at this moment. */
   #layoutNow(): Layout {
     const { grid, profile } = this.#parts;
-    const isFull = (node: GridNode) => node.state === 'online' && node.hello?.freeBytes === 0;
+    const isFull = (node: GridNode) => grid.mayAsk(node, 'write') && node.hello?.freeBytes === 0;
     return this.#layoutFor(grid.candidates(Buffer.alloc(0)), profile, grid.nodes().some(isFull));
   }
 
