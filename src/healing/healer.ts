@@ -211,7 +211,8 @@ export class Healer {
       this.#nextFullInventoryMs = nowMs + INVENTORY_INTERVAL_MS;
       for (const node of this.#parts.grid.nodes()) this.inventories.ask(node.id);
     }
-    return (await this.inventories.step()) ? 0 : IDLE_REST_MS;
+    if (await this.inventories.step()) return 0;
+    return this.inventories.isDue ? SECOND_MS : IDLE_REST_MS;
   }
 
   /**

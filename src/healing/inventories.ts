@@ -61,6 +61,11 @@ export class Inventories {
     return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
   }
 
+  /** Whether an inventory is due of a node that answers. */
+  get isDue(): boolean {
+    return [...this.#asked.keys()].some((nodeId) => this.#answers(nodeId));
+  }
+
   ask(nodeId: number, options: { readonly lostData?: boolean } = {}): void {
     this.#asked.set(nodeId, (this.#asked.get(nodeId) ?? false) || options.lostData === true);
   }

@@ -23,6 +23,7 @@ const STRIPES_AT_ONCE_MAX = 2;
 const STRIPES_ORDERED_MAX = 1024;
 const QUEUE_PAGE = 256;
 const RETRY_DELAY_MS = 30_000;
+const ATTEMPTS_MAX = 3;
 const DEFERRED_STRIPES_MAX = 100_000;
 
 export interface RepairCounts {
@@ -123,7 +124,7 @@ export class Repairer {
     if (release === undefined) return false;
     this.#active += 1;
     try {
-      const isComplete = await this.#repairClaimed(stripeId, signal);
+      const isComplete = await this.#repairUntilDecided(stripeId, signal);
       if (isComplete) this.#deferred.delete(mapKey(stripeId));
       else this.#defer(stripeId);
       return isComplete;
@@ -136,6 +137,17 @@ export class Repairer {
     } finally {
       this.#active -= 1;
       release();
+    }
+  }
+
+  /** Again when the record changed meanwhile: then the new one counts. */
+  async #repairUntilDecided(stripeId: Buffer, signal: AbortSignal | undefined): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#repairClaimed(stripeId, signal);
+      } catch (error) {
+        if (!hasCode(error, 'CommitConflict') || attempt >= ATTEMPTS_MAX) throw error;
+      }
     }
   }
 
