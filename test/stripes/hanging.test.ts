@@ -141,6 +141,20 @@ test('nodes that become slow together keep full width, and are learnt', async ()
   expect(world.grid.writeDeadlineMs(world.grid.node(1)!)).toBeGreaterThan(before);
 });
 
+test('nodes that are slow together are read all the same, by many at once', async () => {
+  const world = await openWorld();
+  const written = await world.write(3 * MB);
+  for (const store of world.stores) {
+    store.faults.read = async () => {
+      await fastClock.sleep(3000);
+      return undefined;
+    };
+  }
+  const reads = Array.from({ length: 20 }, () => world.read(written, 3 * MB, 0, 1));
+  expect(await limit(Promise.all(reads), 20_000)).not.toBe('HANGS');
+  await vi.waitFor(() => world.expectAllReleased());
+});
+
 describe('deletes', () => {
   test('of a late fragment come after its put', async () => {
     const world = await openWorld();

@@ -61,3 +61,36 @@ test('fragments of a full stripe begin at addresses that the fast loops can use'
   const { fragments } = await new StripeMemory(profile, counts).acquireWrite();
   expect(fragments.byteOffset % 64).toBe(0);
 });
+
+test('memory that is still used gives its place back at once, and is given out to nobody before it is free', async () => {
+  const memory = new StripeMemory(profile, counts);
+  const gate = Promise.withResolvers<void>();
+  const first = await memory.acquireRepair('repair');
+  first.releaseAfter(gate.promise);
+  expect([memory.available('repair'), memory.retired('repair')]).toEqual([1, 1]);
+  const second = await memory.acquireRepair('repair');
+  expect(second.fragments.buffer).not.toBe(first.fragments.buffer);
+  second.release();
+  gate.resolve();
+  await gate.promise;
+  await Promise.resolve();
+  expect([memory.available('repair'), memory.retired('repair')]).toEqual([1, 0]);
+  expect(() => first.release()).toThrow(/released twice/);
+});
+
+test('only so much memory is replaced: beyond that, places wait for their memory', async () => {
+  const memory = new StripeMemory(profile, counts);
+  const gate = Promise.withResolvers<void>();
+  let replaced = 0;
+  while (memory.available('read') > 0) {
+    const buffer = await memory.acquireRead();
+    buffer.releaseAfter(gate.promise);
+    replaced += memory.available('read');
+    expect(replaced).toBeLessThan(100);
+  }
+  expect(memory.retired('read')).toBe(replaced);
+  const waiting = memory.acquireRead();
+  gate.reject(new Error('also a failure is an end'));
+  await waiting;
+  expect(memory.retired('read')).toBe(0);
+});
