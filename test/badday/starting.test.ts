@@ -148,3 +148,46 @@ describe('a newer format', () => {
 
 /** A node record but for its format. */
 const encodeable = { nodeUuid: '0'.repeat(32), path: 'nodes/node-1', farm: 'f', state: 'active', addedMs: 0 };
+
+describe('node folders given by the configuration', () => {
+  const folders = [1, 2, 3, 4, 5, 6].map((id) => join(root, 'disks', `disk${id}`, 'holdfast'));
+  const config = join(root, 'holdfast.toml');
+  const data = join(root, 'with-folders');
+  const idsAndPaths = async () => {
+    const list = await runCommand(process.execPath, [main, 'nodes', 'list', '--data', data, '--json']);
+    const nodes = JSON.parse(list.stdout) as { id: number; path: string; admin: string }[];
+    return nodes.filter(({ admin }) => admin !== 'lost').map(({ id, path }) => [id, path]);
+  };
+
+  test('are made, found again, and not doubled', async () => {
+    writeFileSync(config, `[grid]\nfolders = ${JSON.stringify(folders)}\n`);
+    for (let round = 0; round < 2; round++) {
+      const server = await original.start({ data, flags: ['--config', config] });
+      expect(await idsAndPaths()).toEqual(folders.map((path, i) => [i + 1, path]));
+      expect(existsSync(join(data, 'nodes'))).toBe(false);
+      await server.stop();
+    }
+  });
+
+  test('that replaced another are the ones used after a restart', async () => {
+    const elsewhere = join(root, 'disks', 'disk7');
+    const server = await original.start({ data, flags: ['--config', config] });
+    const replace = ['nodes', 'replace', '2', '--path', elsewhere, '--data', data];
+    expect((await runCommand(process.execPath, [main, ...replace])).code).toBe(0);
+    await server.stop();
+    const again = await original.start({ data, flags: ['--config', config] });
+    expect((await idsAndPaths()).map(([, path]) => path)).toEqual([
+      ...folders.filter((_, i) => i !== 1),
+      elsewhere,
+    ]);
+    await again.stop();
+  });
+
+  test('that hold fragments of another grid, or are a file, are refused', async () => {
+    const foreign = join(original.copy(), 'nodes', 'node-1');
+    const fresh = join(root, 'fresh');
+    await expectRefused(fresh, /node folder .*node-1/, ['--folder', foreign]);
+    writeFileSync(join(root, 'a-file'), '');
+    await expectRefused(join(root, 'fresher'), /node folder .*a-file/, ['--folder', join(root, 'a-file')]);
+  });
+});

@@ -11,36 +11,29 @@ import { completion, Killer, random, seed } from './killer.ts';
 
 const PART_BYTES = 5 * MIB;
 const PARTS = 105;
-const COPIES_AT_ONCE = 8;
+const COPIES_AT_ONCE = 4;
 
 const killer = new Killer();
 beforeAll(() => killer.begin());
 afterAll(() => killer.end());
 
-test(`kills in the middle of the delete of ${PARTS} parts (seed ${seed})`, async () => {
+test(`a kill in the middle of the delete of ${PARTS} parts (seed ${seed})`, async () => {
   const part = body(PART_BYTES, 50);
   await killer.put('/moments/part', part);
   const before = (await statusOf(killer)).objects;
-  await completeCopies('/moments/many-parts', '/moments/part');
-  const requests = new RawRequests(running());
-  const headers = { 'x-amz-copy-source': '/moments/many-parts', 'content-length': '0' };
-  const copy = { method: 'PUT', path: '/moments/many-copied', headers };
-  expect((await requests.exchange(requests.head(copy))).status).toBe(200);
-  for (const [path, delayMs] of [
-    ['/moments/many-copied', random() * 8],
-    ['/moments/many-parts', 10 + random() * 50],
-  ] as const) {
-    let acknowledged = false;
-    await killer.killDuring(async () => {
-      await killer.s3.ok('DELETE', path);
-      acknowledged = true;
-    }, delayMs);
-    const last = `bytes=${(PARTS - 1) * PART_BYTES}-`;
-    const reply = await killer.s3.send('GET', path, { headers: { range: last } });
-    expect(acknowledged ? [404] : [404, 206], `after ${delayMs} ms`).toContain(reply.status);
-    if (reply.status === 206) expect(reply.body.equals(part)).toBe(true);
+  const path = '/moments/many-parts';
+  await completeCopies(path, '/moments/part');
+  let acknowledged = false;
+  const delayMs = random() * 40;
+  await killer.killDuring(async () => {
     await killer.s3.ok('DELETE', path);
-  }
+    acknowledged = true;
+  }, delayMs);
+  const last = `bytes=${(PARTS - 1) * PART_BYTES}-`;
+  const reply = await killer.s3.send('GET', path, { headers: { range: last } });
+  expect(acknowledged ? [404] : [404, 206], `after ${delayMs} ms`).toContain(reply.status);
+  if (reply.status === 206) expect(reply.body.equals(part)).toBe(true);
+  await killer.s3.ok('DELETE', path);
   await waitUntil(async () => {
     const { objects } = await statusOf(killer);
     return objects.count === before.count && objects.bytes === before.bytes;
@@ -73,5 +66,4 @@ function running() {
   return killer.server;
 }
 
-test('after all of them nothing is missing, and nothing is left that nobody needs', () =>
-  killer.expectClean());
+test('after it nothing is missing, and nothing is left that nobody needs', () => killer.expectClean());
