@@ -43,7 +43,7 @@ export class Inventories {
   readonly #parts: InventoriesParts;
   /** Nodes to look at, and whether they are known to have lost data. */
   readonly #asked = new Map<number, boolean>();
-  /** What was in flight when a node that had lost data was looked at: it is looked at again when all of it is decided. */
+  /** What was undecided when a node that had lost data was looked at: it is looked at again when all of it is decided. */
   readonly #afterwards = new Map<number, ReadonlySet<string>>();
   readonly #waiting = new Map<number, number>();
   #current: number | undefined;
@@ -61,9 +61,9 @@ export class Inventories {
     return [...this.#waiting.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Whether an inventory is due of a node that answers. */
+  /** Whether an inventory is due, or soon will be, of a node that answers. */
   get isDue(): boolean {
-    return [...this.#asked.keys()].some((nodeId) => this.#answers(nodeId));
+    return this.#afterwards.size > 0 || [...this.#asked.keys()].some((nodeId) => this.#answers(nodeId));
   }
 
   ask(nodeId: number, options: { readonly lostData?: boolean } = {}): void {
@@ -89,8 +89,9 @@ export class Inventories {
 
   #askAgain(): void {
     const inFlight = this.#parts.surgery.inFlight();
+    const claimed = this.#parts.claims.snapshot();
     for (const [nodeId, stripes] of this.#afterwards) {
-      if ([...stripes].some((id) => inFlight.has(id))) continue;
+      if ([...stripes].some((id) => inFlight.has(id) || claimed.has(id))) continue;
       this.#afterwards.delete(nodeId);
       this.ask(nodeId);
     }
@@ -137,7 +138,7 @@ export class Inventories {
       const findings = await takeInventory(node, this.#parts);
       const { orphanCount } = findings;
       if (!options.acts) return { missing: findings.missing.length, orphans: orphanCount, orphansDeleted: 0 };
-      if (options.lostData && findings.inFlight.size > 0) this.#afterwards.set(nodeId, findings.inFlight);
+      if (options.lostData && findings.undecided.size > 0) this.#afterwards.set(nodeId, findings.undecided);
       const { missing, deleted } = await this.#act(nodeId, findings, options.deleteOrphans);
       return { missing, orphans: orphanCount, orphansDeleted: deleted };
     } finally {

@@ -45,8 +45,8 @@ export interface InventoryFindings {
   listed: number;
   /** There was more to find than is kept: take another inventory when these findings have been dealt with. */
   truncated: boolean;
-  /** Stripes that were in flight: their records, once committed, may name fragments that this inventory did not look for. */
-  inFlight: ReadonlySet<string>;
+  /** Stripes that were in flight or being moved: their next records may name fragments that this inventory did not look for. */
+  readonly undecided: Set<string>;
 }
 
 export interface InventorySources {
@@ -66,7 +66,7 @@ interface Part {
 export async function takeInventory(node: GridNode, sources: InventorySources): Promise<InventoryFindings> {
   const findings: InventoryFindings = {
     ...{ missing: [], misplaced: [], adoptable: [], orphans: [] },
-    ...{ orphanCount: 0, foreign: 0, listed: 0, truncated: false, inFlight: new Set() },
+    ...{ orphanCount: 0, foreign: 0, listed: 0, truncated: false, undecided: new Set() },
   };
   const before = await node.store.hello();
   const passes = Math.max(1, Math.ceil(before.fragmentCount / ENTRIES_PER_PASS_MAX));
@@ -91,7 +91,7 @@ async function inventoryPass(
   const inFlight = new Set(sources.surgery.inFlight());
   const claimed = sources.claims.snapshot();
   const add = adder(findings, sources.findingsMax ?? FINDINGS_MAX);
-  if (part.pass === 0) findings.inFlight = inFlight;
+  for (const id of [...inFlight, ...claimed]) findings.undecided.add(id);
   const cursor = sources.engine.cursor(prefixRange(prefixes.stripes()));
   try {
     for (
@@ -105,8 +105,9 @@ async function inventoryPass(
         const id = mapKey(stripeId);
         const found = present.get(id) ?? [];
         present.delete(id);
-        if (claimed.has(id)) continue;
-        compare(node.id, stripeId, decodeRecord<StripeRecord>(value), found, add);
+        const record = decodeRecord<StripeRecord>(value);
+        findMissing(node.id, stripeId, record, found, add);
+        if (!claimed.has(id)) findStray(node.id, record, found, add);
       }
     }
   } finally {
@@ -123,8 +124,8 @@ async function inventoryPass(
 
 type Finding = 'missing' | 'misplaced' | 'adoptable' | 'orphans';
 
-function adder(findings: InventoryFindings, max: number) {
-  return (kind: Finding, fragment: FoundFragment) => {
+function adder(findings: InventoryFindings, max: number): Add {
+  return (kind, fragment) => {
     if (findings[kind].length < max) findings[kind].push(fragment);
     else findings.truncated = true;
   };
@@ -186,18 +187,24 @@ function inPart(stripeId: Buffer, part: Part): boolean {
   return part.passes === 1 || stripeId.readUInt32BE(12) % part.passes === part.pass;
 }
 
-function compare(
+type Add = (kind: Finding, fragment: FoundFragment) => void;
+
+/** Also of stripes that are being repaired: the mark makes that repair begin again with what is true now. */
+function findMissing(
   nodeId: number,
   stripeId: Buffer,
   record: StripeRecord,
   found: readonly FoundFragment[],
-  add: (kind: Finding, fragment: FoundFragment) => void,
+  add: Add,
 ): void {
   const indices = new Set(found.map(({ index }) => index));
   for (const [index, holder] of record.nodes.entries()) {
     if (holder === nodeId && isGood(record, index) && !indices.has(index))
       add('missing', { stripeId, index });
   }
+}
+
+function findStray(nodeId: number, record: StripeRecord, found: readonly FoundFragment[], add: Add): void {
   for (const fragment of found) {
     if (record.nodes[fragment.index] === nodeId) continue;
     const isWanted = fragment.index < record.nodes.length && !isGood(record, fragment.index);

@@ -128,6 +128,38 @@ describe('missing', () => {
     expect(goodCount((await world.record(stripe.stripeId))!)).toBe(5);
   });
 
+  test('what a repair believed good before the node lost it is found out', async () => {
+    const { stripeId, record } = await world.write(STRIPE_BYTES);
+    const index = record.nodes.indexOf(2);
+    const { engine, committer, registry: grid, clock } = world;
+    const claims = new StripeClaims();
+    const inventories = new Inventories({
+      ...{ engine, committer, grid, clock, surgery: world.stripes.surgery, damage: world.healer.damage },
+      ...{ claims, log: { info: () => undefined }, logId: 1, heldUntilMs: 0 },
+    });
+    await world.healer.damage.mark([{ stripeId, index }], 'test');
+    const repairing = claims.tryClaim(stripeId)!;
+    await rm(world.folder(2), { recursive: true });
+    await world.nodes.look();
+    await world.nodes.look();
+    inventories.ask(2, { lostData: true });
+    expect(await inventories.step()).toBe(true);
+    await pointTo(stripeId, index, 2, true);
+    expect(await inventories.step()).toBe(false);
+    repairing();
+    expect(await inventories.step()).toBe(true);
+    expect(isGood((await world.record(stripeId))!, index)).toBe(false);
+  });
+
+  test('a fragment of a stripe that is being repaired is missing all the same', async () => {
+    const { stripeId, record } = await world.write(STRIPE_BYTES);
+    await node(2).store.delete([world.nameOf(stripeId, record.nodes.indexOf(2))]);
+    const claims = new StripeClaims();
+    claims.tryClaim(stripeId);
+    const sources = { engine: world.engine, surgery: world.stripes.surgery, claims, logId: 1 };
+    expect((await takeInventory(node(2), sources)).missing).toHaveLength(1);
+  });
+
   test('findings beyond what is kept are found by the inventory after it', async () => {
     for (let i = 0; i < 5; i++) await world.write(1000);
     await rm(world.folder(2), { recursive: true });
