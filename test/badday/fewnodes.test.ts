@@ -45,7 +45,7 @@ async function expectHealthy(): Promise<void> {
   await waitUntil(
     async () => {
       const { health, stripes, healing } = await statusOf(server);
-      return health === 'ok' && stripes.incomplete + healing.queuedStripes === 0;
+      return health === 'ok' && stripes.narrow + stripes.incomplete + healing.queuedStripes === 0;
     },
     30_000,
     () => 'not at full redundancy again',
