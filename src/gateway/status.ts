@@ -47,7 +47,7 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
   const capacities = present.map((node) => node.capacityBytes);
   const online = present.filter((node) => node.state === 'online').length;
   const isShort = online < Math.max(present.length, profile.k + profile.m);
-  const health = healthOf(stripes, isShort || sources.isStalled());
+  const health = healthOf(stripes, isShort || sources.isStalled() || healer.inventories.isUnsure);
   return {
     version,
     generatedAtMs: sources.nowMs(),
@@ -120,7 +120,7 @@ function worstMissing(byMissing: readonly number[]): number {
   );
 }
 
-/** `isLess`: nodes are missing or metadata cannot be written, whatever that means for the data that is there. */
+/** `isLess`: nodes are missing or came back unseen, or metadata cannot be written. */
 function healthOf(stripes: StatusReport['stripes'], isLess: boolean): StatusReport['health'] {
   if (stripes.unreadable > 0) return 'unreadable data';
   if (stripes.atRisk > 0) return 'at risk';

@@ -133,7 +133,7 @@ export class Healer {
     this.stripes.invalidate();
     this.repairer.retryAll();
     this.transcoder.retryAll();
-    if (node.state === 'online' && before !== 'suspect') this.inventoryNode(node.id);
+    if (node.state === 'online' && before !== 'suspect') this.inventoryNode(node.id, { lostData: true });
     this.#tasks.repair.wake();
     this.#tasks.transcode.wake();
   }
@@ -149,7 +149,7 @@ export class Healer {
     await this.damage.flush();
   }
 
-  /** Compares this node with the records soon. `lostData`: it is known to have less than before. */
+  /** Compares this node with the records soon. `lostData`: it may have less than before. */
   inventoryNode(nodeId: number, options: { readonly lostData?: boolean } = {}): void {
     this.inventories.ask(nodeId, options);
     this.#tasks.inventory.wake();

@@ -41,12 +41,12 @@ export interface InventoryResult {
 export class Inventories {
   orphansDeleted = 0;
   readonly #parts: InventoriesParts;
-  /** Nodes to look at, and whether they are known to have lost data. */
+  /** Nodes to look at, and whether they may have lost data since they were looked at last. */
   readonly #asked = new Map<number, boolean>();
-  /** What was undecided when a node that had lost data was looked at: it is looked at again when all of it is decided. */
+  /** What was undecided when a node that may have lost data was looked at: it is looked at again when all of it is decided. */
   readonly #afterwards = new Map<number, ReadonlySet<string>>();
   readonly #waiting = new Map<number, number>();
-  #current: number | undefined;
+  #current: { readonly nodeId: number; readonly lostData: boolean } | undefined;
 
   constructor(parts: InventoriesParts) {
     this.#parts = parts;
@@ -54,7 +54,13 @@ export class Inventories {
 
   /** The node that is being looked at. */
   get current(): number | undefined {
-    return this.#current;
+    return this.#current?.nodeId;
+  }
+
+  /** Whether records may name what a node that answers has lost: it came back, and was not looked at to the end yet. */
+  get isUnsure(): boolean {
+    if (this.#afterwards.size > 0 || this.#current?.lostData) return true;
+    return [...this.#asked].some(([nodeId, lostData]) => lostData && this.#answers(nodeId));
   }
 
   get orphansWaiting(): number {
@@ -133,7 +139,7 @@ export class Inventories {
   ): Promise<InventoryResult> {
     const node = this.#parts.grid.node(nodeId);
     if (node === undefined) return { missing: 0, orphans: 0, orphansDeleted: 0 };
-    this.#current = nodeId;
+    this.#current = { nodeId, lostData: options.lostData === true };
     try {
       const findings = await takeInventory(node, this.#parts);
       const { orphanCount } = findings;
