@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StripeClaims } from '../../src/healing/claims.ts';
 import { Inventories } from '../../src/healing/inventories.ts';
 import { takeInventory } from '../../src/healing/inventory.ts';
+import { deleteOrphans } from '../../src/healing/orphans.ts';
 import { goodCount, isGood, replaceStripe, withGood } from '../../src/healing/stripestate.ts';
 import { keys } from '../../src/metadata/keys.ts';
 import { decodeRecord, encodeRecord, type StripeRecord } from '../../src/metadata/records.ts';
@@ -184,7 +185,10 @@ describe('unknown', () => {
     const flying = await world.write(STRIPE_BYTES, { commit: false });
     const dead = await world.write(STRIPE_BYTES, { commit: false });
     world.stripes.settle(dead.stripeId);
-    for (const { id } of world.registry.nodes()) await world.healer.inventories.take(id, acting);
+    let orphans = 0;
+    for (const { id } of world.registry.nodes())
+      orphans += (await world.healer.inventories.take(id, acting)).orphans;
+    expect(orphans).toBe(6);
     expect(world.healer.inventories.orphansDeleted).toBe(6);
     await world.commit(flying);
     for (const { id } of world.registry.nodes()) {
@@ -193,6 +197,24 @@ describe('unknown', () => {
     expect(await world.stripes.surgery.checkStripe(flying.stripeId, flying.record)).toEqual(
       Array.from({ length: 6 }, () => 'intact'),
     );
+  });
+
+  test('what is in flight or recorded by the time of the deletion is spared', async () => {
+    const stripe = await world.write(1000, { commit: false });
+    const claims = new StripeClaims();
+    const sources = { engine: world.engine, surgery: world.stripes.surgery, claims, logId: 1 };
+    const findings = await takeInventory(node(1), sources);
+    const index = stripe.record.nodes.indexOf(1);
+    findings.orphans.push({ stripeId: stripe.stripeId, index });
+    const unasked = { force: false, held: false };
+    expect(await deleteOrphans(node(1), findings, sources, unasked)).toEqual({ deleted: 0, waiting: 0 });
+    await world.commit(stripe);
+    expect(await deleteOrphans(node(1), findings, sources, unasked)).toEqual({ deleted: 0, waiting: 0 });
+    const release = claims.tryClaim(stripe.stripeId)!;
+    await pointTo(stripe.stripeId, index, 2);
+    expect(await deleteOrphans(node(1), findings, sources, unasked)).toEqual({ deleted: 0, waiting: 0 });
+    release();
+    expect(await deleteOrphans(node(1), findings, sources, unasked)).toEqual({ deleted: 1, waiting: 0 });
   });
 
   test('uploads and sweeps at the same time lose nothing', async () => {
