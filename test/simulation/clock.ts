@@ -50,24 +50,40 @@ export class SimulatedClock implements Clock {
     this.#wallOffsetMs += byMs;
   }
 
+  /** Moves to the next alarm and fires it, unless it is further away than `withinMs`. False when there is none. */
+  fireNext(withinMs = Number.POSITIVE_INFINITY): boolean {
+    const next = this.#earliest(this.#monotonicMs + withinMs);
+    if (!next) return false;
+    this.#alarms.delete(next);
+    this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs);
+    next.fire();
+    return true;
+  }
+
+  /** The machine sleeps: time passes, and nothing falls due before it wakes up. */
+  leap(byMs: number): void {
+    this.#monotonicMs += byMs;
+  }
+
   /** Moves time on, firing what falls due in order and letting promises settle in between. */
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#monotonicMs + byMs;
     for (;;) {
-      let next: Alarm | undefined;
-      for (const alarm of this.#alarms) {
-        if (alarm.atMs > untilMs) continue;
-        if (!next || alarm.atMs < next.atMs || (alarm.atMs === next.atMs && alarm.order < next.order)) {
-          next = alarm;
-        }
-      }
-      if (!next) break;
-      this.#alarms.delete(next);
-      this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs);
-      next.fire();
+      if (!this.fireNext(untilMs - this.#monotonicMs)) break;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     this.#monotonicMs = untilMs;
     await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  #earliest(untilMs: number): Alarm | undefined {
+    let next: Alarm | undefined;
+    for (const alarm of this.#alarms) {
+      if (alarm.atMs > untilMs) continue;
+      if (!next || alarm.atMs < next.atMs || (alarm.atMs === next.atMs && alarm.order < next.order)) {
+        next = alarm;
+      }
+    }
+    return next;
   }
 }

@@ -116,15 +116,17 @@ class SimulatedFile implements DiskFile {
 export interface SimulatedDiskOptions {
   readonly capacityBytes?: number;
   readonly filesystemId?: string;
+  /** Called as every operation begins: for a simulator that counts them, and holds up or fails a whole disk. */
+  readonly onOperation?: () => Promise<void> | undefined;
 }
 
 export class SimulatedDisk implements Disk {
   readonly prng: Prng;
   readonly seed: number;
   capacityBytes: number;
-  readonly #filesystemId: string;
+  readonly #options: SimulatedDiskOptions;
   readonly #names: Names;
-  readonly #durable: Names;
+  #durable: Names;
   #unsynced: NameOperation[] = [];
   #operations = 0;
   #cutAtOperation = Number.POSITIVE_INFINITY;
@@ -136,7 +138,7 @@ export class SimulatedDisk implements Disk {
     this.seed = seed;
     this.prng = new Prng(seed);
     this.capacityBytes = options.capacityBytes ?? 2 ** 40;
-    this.#filesystemId = options.filesystemId ?? 'simulated';
+    this.#options = options;
     this.#names = names ?? { files: new Map(), directories: new Set(['/']) };
     this.#durable = { files: new Map(this.#names.files), directories: new Set(this.#names.directories) };
   }
@@ -178,8 +180,23 @@ export class SimulatedDisk implements Disk {
       inodes.set(inode, found);
       files.set(path, found);
     }
-    const options = { capacityBytes: this.capacityBytes, filesystemId: this.#filesystemId };
-    return new SimulatedDisk(prng.u32(), options, { files, directories: names.directories });
+    return this.#successor({ files, directories: names.directories });
+  }
+
+  /**
+   * The process dies, the operating system does not: everything written is there, what was not synced still is not. The
+   * disk as the next process opens it; this one answers nothing any more.
+   */
+  kill(): SimulatedDisk {
+    this.#dead = true;
+    const next = this.#successor(this.#names);
+    next.#durable = this.#durable;
+    next.#unsynced = this.#unsynced;
+    return next;
+  }
+
+  #successor(names: Names): SimulatedDisk {
+    return new SimulatedDisk(this.prng.u32(), { ...this.#options, capacityBytes: this.capacityBytes }, names);
   }
 
   /** The next sync of a file whose path ends in `pathEnd` fails with EIO and its unsynced pages are lost. */
@@ -300,7 +317,7 @@ export class SimulatedDisk implements Disk {
     return {
       capacityBytes: this.capacityBytes,
       freeBytes: this.roomBytes(),
-      filesystemId: this.#filesystemId,
+      filesystemId: this.#options.filesystemId ?? 'simulated',
     };
   }
 
@@ -308,6 +325,7 @@ export class SimulatedDisk implements Disk {
   async step(): Promise<void> {
     this.#operations++;
     if (this.#operations >= this.#cutAtOperation) this.#dead = true;
+    await this.#options.onOperation?.();
     for (let turns = this.prng.below(3); turns > 0; turns--) await undefined;
     if (this.#dead) throw diskError('EPOWER', 'disk');
   }
