@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The `holdfast` command. A server gets a process of its own with V8's limits for it, since they cannot be set once a process runs;
- * signals are passed on, and its exit code is ours.
+ * signals are passed on, its exit code is ours, and it ends when this process is killed.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ if (process.argv[2] !== 'serve') {
 } else {
   const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
   const server = spawn(process.execPath, [...serverNodeFlags, main, ...process.argv.slice(2)], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
   server.on('error', (error) => {

@@ -51,6 +51,12 @@ interface Entry {
   looking: Promise<void> | undefined;
 }
 
+export interface NodeFolders {
+  readonly paths: readonly string[];
+  /** They are nobody's wish but the default: a grid that has nodes already, elsewhere perhaps, gets none of them. */
+  readonly onlyFirst: boolean;
+}
+
 export class EmbeddedNodes {
   readonly #parts: EmbeddedNodesParts;
   readonly #entries = new Map<number, Entry>();
@@ -69,12 +75,13 @@ export class EmbeddedNodes {
    * Opens the recorded nodes, and makes those of `folders` that have no record yet. Returns the records that are new or changed, to be
    * committed before anything is written.
    */
-  async open(folders: readonly string[]): Promise<ReadonlyMap<number, NodeRecord>> {
+  async open(folders: NodeFolders): Promise<ReadonlyMap<number, NodeRecord>> {
     for (const [id, record] of await this.#readRecords()) this.#register(id, record);
+    const wanted = folders.onlyFirst && this.#entries.size > 0 ? [] : folders.paths;
     const changed = new Map<number, NodeRecord>();
     await Promise.all([...this.#entries.values()].map((entry) => this.#openAtStart(entry, changed)));
     const known = new Set([...this.#entries.values()].map(({ record }) => this.absolute(record.path)));
-    for (const folder of folders) {
+    for (const folder of wanted) {
       if (known.has(resolve(folder))) continue;
       const id = this.#nextId();
       const record = await makeNode(this.#parts.dataDirectory, this.#options(resolve(folder)));

@@ -42,7 +42,7 @@ import { S3Server } from '../s3/server.ts';
 import { WorkerEngine } from '../stripes/engine/workers.ts';
 import { Stripes } from '../stripes/store.ts';
 import type { Profile } from '../stripes/types.ts';
-import { EmbeddedNodes } from './embeddednodes.ts';
+import { EmbeddedNodes, type NodeFolders } from './embeddednodes.ts';
 import { orphansHeldUntilMs } from './rollback.ts';
 import { buildStatus } from './status.ts';
 import { upkeepTasks } from './upkeep.ts';
@@ -61,8 +61,6 @@ interface TermLocator {
 export interface Gateway {
   readonly welcome: Welcome;
   readonly control: GatewayControl;
-  /** Resolves with the reason when the gateway cannot go on by itself. */
-  readonly failed: Promise<Error>;
   reloadTls(): void;
   /** Finishes requests, then what is under way, then closes. */
   close(): Promise<void>;
@@ -143,9 +141,9 @@ async function assemble(
   });
   closers.add(() => committer.close());
   embedded.committer = committer;
-  for (const [id, record] of added) {
-    await committer.commit([{ type: 'put', key: keys.node(id), value: encodeRecord(record) }]);
-  }
+  await committer.commit(
+    [...added].map(([id, record]) => ({ type: 'put', key: keys.node(id), value: encodeRecord(record) })),
+  );
 
   const stripeEngine = new WorkerEngine({ profile });
   closers.add(() => stripeEngine.close());
@@ -218,7 +216,6 @@ async function assemble(
       ...commands,
     },
     control,
-    failed: new Promise(() => undefined),
     reloadTls: () => void s3.reloadTls(),
     close: () => closers.closeAll(),
   };
@@ -278,12 +275,12 @@ function putGrid(engine: MetadataEngine, bundle: GatewayBundle): Promise<void> {
   return engine.batch([{ type: 'put', key: GRID_KEY, value: bundle.gridId }], { sync: true });
 }
 
-function foldersOf(config: Config, data: DataDirectory): readonly string[] {
+function foldersOf(config: Config, data: DataDirectory): NodeFolders {
   const folders = config.strings('grid.folders');
-  if (folders.length > 0) return folders;
-  return Array.from({ length: config.number('grid.nodes') }, (_, index) =>
-    join(data.nodes, `node-${index + 1}`),
-  );
+  if (folders.length > 0) return { paths: folders, onlyFirst: false };
+  const count = config.number('grid.nodes');
+  const paths = Array.from({ length: count }, (_, index) => join(data.nodes, `node-${index + 1}`));
+  return { paths, onlyFirst: config.source('grid.nodes') === 'default' };
 }
 
 /** The highest term in the names that the nodes hold; 0 when there are none. */

@@ -47,7 +47,8 @@ beforeAll(async () => {
     capacityBytes: undefined,
   });
   closers.push(() => nodes.close());
-  await nodes.open([1, 2, 3, 4, 5, 6].map((number) => join(directory, `node-${number}`)));
+  const paths = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `node-${number}`));
+  await nodes.open({ paths, onlyFirst: false });
   const token = await openTerm(engine, 0, systemRandom);
   const committer = new SlotCommitter({
     engine,

@@ -14,15 +14,21 @@ export async function serveCommand(flags: Record<string, unknown>): Promise<numb
   const file = flags['config'] as string | undefined;
   const config = loadConfig({ flags, environment: process.env, ...(file === undefined ? {} : { file }) });
   const log = createLog(config);
+  endWithParent();
   const stop = waitForStop();
   const gateway = await startGateway(config, process.env, log);
   process.on('SIGHUP', () => gateway.reloadTls());
   process.stderr.write(renderBanner(gateway.welcome));
-  const outcome = await Promise.race([stop, gateway.failed]);
-  if (outcome instanceof Error) log.error({ err: outcome }, 'the server cannot go on');
-  else process.stderr.write('holdfast: finishing requests; again to stop at once\n');
+  await stop;
+  process.stderr.write('holdfast: finishing requests; again to stop at once\n');
   await closeInOrder(gateway, log);
-  return outcome instanceof Error ? exitCodes.failed : exitCodes.ok;
+  return exitCodes.ok;
+}
+
+/** Started by bin/holdfast.js: a server whose parent was killed would go on unseen, holding port and data. */
+function endWithParent(): void {
+  process.channel?.unref();
+  process.once('disconnect', () => process.exit(exitCodes.failed));
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a later one ends the process. */
