@@ -3,6 +3,7 @@
  * was asked. The store inside is the real node, or `MemoryStore` where only timing matters.
  */
 import { HoldfastError } from '../../src/base/errors.ts';
+import { TRAILER_BYTES } from '../../src/coding/trailer.ts';
 import type { FragmentStore, ListPage, NodeHello } from '../../src/node/fragmentstore.ts';
 
 /** A fault may wait, throw, or answer 'drop': the call then reports success and does nothing. */
@@ -77,7 +78,9 @@ export function failing(code: 'NodeUnavailable' | 'NodeFull' | 'NodeFailed' | 'F
     throw new HoldfastError(code);
   };
 }
+/** In the fragment's bytes; the trailer stays right, so that only its root tells. */
 export const flipBit: Lie = (bytes) => {
+  if (bytes.length === TRAILER_BYTES) return;
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 0x10;
 };
 export const zeros: Lie = (bytes) => void bytes.fill(0);

@@ -141,6 +141,17 @@ test('nodes that become slow together keep full width, and are learnt', async ()
   expect(world.grid.writeDeadlineMs(world.grid.node(1)!)).toBeGreaterThan(before);
 });
 
+test('more nodes late at once than can be at fault are waited for', async () => {
+  const world = await openWorld();
+  for (const id of [1, 2, 3]) {
+    world.store(id).faults.put = async () => {
+      await fastClock.sleep(2600);
+      return undefined;
+    };
+  }
+  expect((await world.write(1000)).record.k).toBe(4);
+});
+
 test('nodes that are slow together are read all the same, by many at once', async () => {
   const world = await openWorld();
   const written = await world.write(3 * MB);
@@ -163,6 +174,7 @@ describe('deletes', () => {
     const written = await world.write(100_000);
     expect(written.record.nodes).not.toContain(6);
     gate.resolve(undefined);
+    await fastClock.sleep(400);
     await vi.waitFor(async () =>
       expect((await world.store(6).inner.list(undefined, 10)).fragments).toEqual([]),
     );

@@ -4,7 +4,7 @@ import type { StripeRecord } from '../../src/metadata/records.ts';
 import { allGood } from '../../src/stripes/fragments.ts';
 import type { RebuildResult } from '../../src/stripes/surgery.ts';
 import type { WrittenStripe } from '../../src/stripes/types.ts';
-import { failing, flipBit, stuck } from './faultystore.ts';
+import { failing, flipBit, stuck, zeros } from './faultystore.ts';
 import { limit, openWorld, pick, type World } from './world.ts';
 
 const LENGTH = 300_000;
@@ -123,7 +123,7 @@ test('a check names what is intact, corrupt, missing and unreachable', async () 
   const { stripeId } = written;
   const record: StripeRecord = { ...written.record, good: allGood(6) };
   await world.forget(written, 1);
-  world.holderOf(written, 2).lie = flipBit;
+  world.holderOf(written, 2).lie = zeros;
   Object.assign(world.holderOf(written, 3).faults, { verify: failing('NodeUnavailable') });
   expect(await world.stripes.surgery.checkStripe(stripeId, record)).toEqual([
     'intact',

@@ -123,3 +123,14 @@ test('narrowing comes before relaxing the farm rule, and relaxing is counted', a
   expect(most(relaxed.record.nodes)).toBe(2);
   expect(world.stripes.counts).toEqual({ written: 3, narrow: 2, relaxed: 1 });
 });
+
+test('a node that fails is not replaced by one of a farm that has its share already', async () => {
+  const farms = ['a', 'a', 'a', 'a', 'b', 'c', 'd', 'e'];
+  const world = await openWorld({ nodes: 8, farms });
+  expect((await world.write(1000)).record.k).toBe(4);
+  world.store(5).faults.put = failing('NodeUnavailable');
+  const { record } = await world.write(1000);
+  expect(record.k).toBe(3);
+  expect(record.nodes.filter((id) => id <= 4)).toHaveLength(2);
+  expect(world.stripes.counts).toEqual({ written: 2, narrow: 1, relaxed: 0 });
+});
