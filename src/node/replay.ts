@@ -102,7 +102,8 @@ class Replay {
     const newest = segments.at(-1)?.number ?? 0;
     const unborn = unreadable.filter((f) => f.number > newest && f.sizeBytes <= SEGMENT_HEADER_BYTES);
     for (const { path } of unborn) await this.#disk.remove(path);
-    if (unborn.length > 0) await this.#disk.syncDirectory(directory);
+    // A process that was killed may have made a segment and never synced its name; what is appended to it from now on counts on it.
+    await this.#disk.syncDirectory(directory);
     this.#damaged += unreadable.length - unborn.length;
     return { segments, unreadable: unreadable.length - unborn.length };
   }
