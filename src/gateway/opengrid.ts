@@ -1,0 +1,106 @@
+/**
+ * Opens the nodes and the one way to change anything. The inventory of names comes before a term is taken, the term before anything is
+ * written (design/commits.md, "Names").
+ */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Clock } from '../base/clock.ts';
+import { hasCode } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import { SlotCommitter } from '../commitlog/committer.ts';
+import { engineSlotWriter } from '../commitlog/slot.ts';
+import { openTerm, type Token } from '../commitlog/term.ts';
+import type { DataDirectory } from '../config/datadirectory.ts';
+import type { Config } from '../config/load.ts';
+import { createLocator } from '../crypto/locator.ts';
+import { GridRegistry } from '../grid/registry.ts';
+import type { GridNode } from '../grid/types.ts';
+import { keys } from '../metadata/keys.ts';
+import { encodeRecord } from '../metadata/records.ts';
+import { realDisk } from '../node/realdisk.ts';
+import type { Closers } from './closers.ts';
+import { EmbeddedNodes, type NodeFolders } from './embeddednodes.ts';
+import type { Foundation } from './foundation.ts';
+import { orphansHeldUntilMs } from './rollback.ts';
+
+const NAMES_PER_PAGE = 10_000;
+
+interface TermLocator {
+  invert(name: Uint8Array): { readonly term: number } | undefined;
+}
+
+export interface OpenGrid {
+  readonly registry: GridRegistry;
+  readonly embedded: EmbeddedNodes;
+  readonly committer: SlotCommitter;
+  readonly token: Token;
+  /** Until then no orphan is deleted unasked: the metadata is older than what the nodes hold. */
+  readonly heldUntilMs: number;
+}
+
+export async function openGrid(
+  config: Config,
+  foundation: Foundation,
+  seams: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+  closers: Closers,
+): Promise<OpenGrid> {
+  const { clock, random, log } = seams;
+  const { data, engine, gridKeys, profile } = foundation;
+  const registry = new GridRegistry(clock, profile);
+  const capacityBytes = config.optionalNumber('grid.node-capacity');
+  const embedded = new EmbeddedNodes({
+    dataDirectory: data.path,
+    disk: realDisk,
+    ...{ engine, clock, random, registry, log, capacityBytes },
+  });
+  closers.add(() => embedded.close());
+  const added = await embedded.open(foldersOf(config, data));
+  const highest = await highestTerm(registry, await createLocator(gridKeys));
+  const heldUntilMs = await orphansHeldUntilMs(engine, highest, clock.nowMs());
+  if (heldUntilMs > clock.nowMs()) {
+    log.warn('the metadata is older than what the nodes hold: fragments that it does not know are kept');
+  }
+  const token = await openTerm(engine, highest, random);
+  const committer = new SlotCommitter({
+    ...{ engine, clock, token },
+    writer: engineSlotWriter(engine),
+    onFailure: (err, slot, attempt) =>
+      log.error({ err, slot, attempt }, 'metadata could not be written; trying again'),
+  });
+  closers.add(() => committer.close());
+  embedded.committer = committer;
+  await committer.commit(
+    [...added].map(([id, record]) => ({ type: 'put', key: keys.node(id), value: encodeRecord(record) })),
+  );
+  return { registry, embedded, committer, token, heldUntilMs };
+}
+
+function foldersOf(config: Config, data: DataDirectory): NodeFolders {
+  const folders = config.strings('grid.folders');
+  if (folders.length > 0) return { paths: folders, onlyFirst: false };
+  const count = config.number('grid.nodes');
+  const paths = Array.from({ length: count }, (_, index) => join(data.nodes, `node-${index + 1}`));
+  return { paths, onlyFirst: config.source('grid.nodes') === 'default' };
+}
+
+/** The highest term in the names that the nodes hold; 0 when there are none. */
+async function highestTerm(registry: GridRegistry, locator: TermLocator): Promise<number> {
+  const online = registry.nodes().filter((node) => node.state === 'online');
+  return Math.max(0, ...(await Promise.all(online.map((node) => highestTermOn(node, locator)))));
+}
+
+/** A node that fails while it is listed has said what it said: starts differ by their random number as well. */
+async function highestTermOn({ store }: GridNode, locator: TermLocator): Promise<number> {
+  let highest = 0;
+  let after: Buffer | undefined;
+  try {
+    do {
+      const page = await store.list(after, NAMES_PER_PAGE);
+      for (const { name } of page.fragments) highest = Math.max(highest, locator.invert(name)?.term ?? 0);
+      after = page.next;
+    } while (after !== undefined);
+  } catch (error) {
+    if (!hasCode(error, 'NodeUnavailable', 'NodeFailed')) throw error;
+  }
+  return highest;
+}
