@@ -6,7 +6,7 @@
  * - a node that was declared lost for its silence and shows up again with its data is taken back, one that was replaced never;
  * - a node that ended because its disk failed stays offline until `nodes start` or a restart of the server.
  */
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
@@ -53,8 +53,8 @@ interface Entry {
 
 export interface NodeFolders {
   readonly paths: readonly string[];
-  /** They are nobody's wish but the default: a grid that has nodes already, elsewhere perhaps, gets none of them. */
-  readonly onlyFirst: boolean;
+  /** They are nobody's wish but the default: a grid that has nodes in other places gets none of them. */
+  readonly byDefault: boolean;
 }
 
 export class EmbeddedNodes {
@@ -77,7 +77,7 @@ export class EmbeddedNodes {
    */
   async open(folders: NodeFolders): Promise<ReadonlyMap<number, NodeRecord>> {
     for (const [id, record] of await this.#readRecords()) this.#register(id, record);
-    const wanted = folders.onlyFirst && this.#entries.size > 0 ? [] : folders.paths;
+    const wanted = folders.byDefault && this.#hasNodesElsewhere(folders.paths) ? [] : folders.paths;
     const changed = new Map<number, NodeRecord>();
     await Promise.all([...this.#entries.values()].map((entry) => this.#openAtStart(entry, changed)));
     const known = new Set([...this.#entries.values()].map(({ record }) => this.absolute(record.path)));
@@ -90,6 +90,13 @@ export class EmbeddedNodes {
     }
     await this.#parts.registry.probeAll();
     return changed;
+  }
+
+  #hasNodesElsewhere(paths: readonly string[]): boolean {
+    const parents = new Set(paths.map((path) => dirname(resolve(path))));
+    return [...this.#entries.values()].some(
+      ({ record }) => !parents.has(dirname(this.absolute(record.path))),
+    );
   }
 
   async #openAtStart(entry: Entry, changed: Map<number, NodeRecord>): Promise<void> {

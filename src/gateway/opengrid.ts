@@ -77,10 +77,10 @@ export async function openGrid(
 
 function foldersOf(config: Config, data: DataDirectory): NodeFolders {
   const folders = config.strings('grid.folders');
-  if (folders.length > 0) return { paths: folders, onlyFirst: false };
+  if (folders.length > 0) return { paths: folders, byDefault: false };
   const count = config.number('grid.nodes');
   const paths = Array.from({ length: count }, (_, index) => join(data.nodes, `node-${index + 1}`));
-  return { paths, onlyFirst: config.source('grid.nodes') === 'default' };
+  return { paths, byDefault: config.source('grid.nodes') === 'default' };
 }
 
 /** The highest term in the names that the nodes hold; 0 when there are none. */

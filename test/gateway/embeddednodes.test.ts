@@ -66,7 +66,7 @@ async function open(folders: readonly string[]): Promise<void> {
     ...{ dataDirectory: directory, engine, registry, disk: failingDisk, clock: systemClock },
     ...{ random: systemRandom, log: pino({ level: 'silent' }), capacityBytes: undefined },
   });
-  const changed = await nodes.open({ paths: folders, onlyFirst: false });
+  const changed = await nodes.open({ paths: folders, byDefault: false });
   const token = await openTerm(engine, 0, systemRandom);
   committer = new SlotCommitter({ engine, clock: systemClock, token, writer: engineSlotWriter(engine) });
   nodes.committer = committer;
@@ -232,7 +232,7 @@ test('metadata that went back in time is noticed and remembered for a week', asy
   expect(await orphansHeldUntilMs(engine, term, 5000)).toBe(untilMs);
 });
 
-test('default folders are made for a new grid only', async () => {
+test('a grid with nodes in other places gets no default folders', async () => {
   await open([join(directory, 'a'), join(directory, 'b'), join(directory, 'c')]);
   await nodes.close();
   registry = new GridRegistry(systemClock, { k: 2, m: 1 });
@@ -240,7 +240,7 @@ test('default folders are made for a new grid only', async () => {
     ...{ dataDirectory: directory, engine, registry, disk: failingDisk, clock: systemClock },
     ...{ random: systemRandom, log: pino({ level: 'silent' }), capacityBytes: undefined },
   });
-  const changed = await nodes.open({ paths: [join(directory, 'nodes', 'node-1')], onlyFirst: true });
+  const changed = await nodes.open({ paths: [join(directory, 'nodes', 'node-1')], byDefault: true });
   expect([...changed]).toEqual([]);
   expect(registry.nodes()).toHaveLength(3);
 });

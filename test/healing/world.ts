@@ -74,7 +74,7 @@ export async function createHealingWorld(
     capacityBytes: undefined,
   });
   const folder = (nodeId: number) => join(directory, `node-${nodeId}`);
-  const added = await nodes.open({ paths: [1, 2, 3, 4, 5, 6].map(folder), onlyFirst: false });
+  const added = await nodes.open({ paths: [1, 2, 3, 4, 5, 6].map(folder), byDefault: false });
   const token = await openTerm(engine, 0, random);
   const committer = new SlotCommitter({ engine, clock, token, writer: engineSlotWriter(engine) });
   nodes.committer = committer;

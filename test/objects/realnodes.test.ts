@@ -48,7 +48,7 @@ beforeAll(async () => {
   });
   closers.push(() => nodes.close());
   const paths = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `node-${number}`));
-  await nodes.open({ paths, onlyFirst: false });
+  await nodes.open({ paths, byDefault: false });
   const token = await openTerm(engine, 0, systemRandom);
   const committer = new SlotCommitter({
     engine,
