@@ -60,7 +60,7 @@ clientMatrix('rclone mount', { ...rcloneThere, ...fuse }, ({ server, halfWay }) 
     await rclone('mkdir', 'holdfast:mounted');
     // Without a write cache a mount cannot append (rclone's manual, "VFS File Caching").
     const mount = spawn('rclone', ['mount', 'holdfast:mounted', point, '--vfs-cache-mode', 'writes'], {
-      env: { ...process.env, AWS_CA_BUNDLE: '', ...environment(server()) },
+      env: { ...process.env, ...environment(server()) },
       stdio: 'ignore',
     });
     const stored = async (text: string) =>
