@@ -72,9 +72,13 @@ export class Client {
     const aborts = prng.chance(0.05) && body.bytes.length > 1;
     const write = model.begin(key, body);
     const request = { ...split(key), ...plain, body: this.#incoming(body, aborts), ...conditions.request };
-    const result = await this.#write(`put ${key} ${describe(body)}${conditions.label}`, key, write, () =>
-      service.putObject(request),
-    );
+    const label = `put ${key} ${describe(body)}${conditions.label}`;
+    const send = () => service.putObject(request);
+    const result = await this.#write(label, key, write, send, undefined, (code) => {
+      const before = model.possible(key, conditions.startedAt, model.now());
+      const failed = before.some((value) => !conditions.holdsFor(value));
+      this.#must(failed || !CONDITION_CODES.has(code), `${label} answered ${code}`, before);
+    });
     if (result === undefined) return;
     this.#must(result.etag === body.etag, `put ${key} answered another ETag`);
     this.#must(!aborts, `put ${key} was answered although its client went away`);
@@ -107,6 +111,11 @@ export class Client {
         const made = write.values().find((value) => value?.etag === etag);
         this.#must(made !== undefined, `copy ${source} to ${target} answered ${etag}, which was never there`);
         return made;
+      },
+      (code) => {
+        const before = model.possible(source, write.startedAt, model.now());
+        const isExplained = code !== 'NoSuchKey' || before.includes(undefined);
+        this.#must(isExplained, `copy of ${source} found nothing`, before);
       },
     );
   }
@@ -248,14 +257,22 @@ export class Client {
     write: Write,
     send: () => Promise<T>,
     resolve: (result: T) => Value = () => undefined,
+    refusedWith?: (code: string) => void,
   ): Promise<T | undefined> {
     const { model, crashed } = this.#context;
-    const result = await this.#attempt(label, send, () => model.refused(key, write));
+    const result = await this.#attempt(label, send, (code) => {
+      model.refused(key, write);
+      refusedWith?.(code);
+    });
     if (result !== undefined && !crashed()) model.answered(write, resolve(result));
     return result;
   }
 
-  async #attempt<T>(label: string, send: () => Promise<T>, onRefused?: () => void): Promise<T | undefined> {
+  async #attempt<T>(
+    label: string,
+    send: () => Promise<T>,
+    onRefused?: (code: string) => void,
+  ): Promise<T | undefined> {
     const { trace, name, crashed, isTroubled } = this.#context;
     trace(`${name} ${label} …`);
     try {
@@ -266,8 +283,8 @@ export class Client {
     } catch (error) {
       if (crashed()) return undefined;
       trace(`${name} ${label}: ${messageOf(error)}`);
-      onRefused?.();
       const code = codeOf(error);
+      onRefused?.(code);
       if (EXPECTED.has(code) || error === clientGone || (REFUSALS.has(code) && isTroubled()))
         return undefined;
       throw error;
@@ -366,6 +383,7 @@ const MIX = [
   ...(['put', 'put', 'put', 'put', 'put', 'put', 'get', 'get', 'get', 'get'] as const),
   ...(['remove', 'remove', 'copy', 'list', 'multipart', 'completeOpen'] as const),
 ];
+const CONDITION_CODES = new Set(['PreconditionFailed', 'NoSuchKey']);
 const EXPECTED = new Set(['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchKey']);
 const plain = { headers: {}, metadata: {}, tags: [], storageClass: 'STANDARD' };
 const clientGone = new Error('the client went away');

@@ -3,8 +3,8 @@
  * that hold every answer against a model, faults at any operation, restarts, and checks when all has come to rest.
  *
  * Time is discrete: while anything can run it stands still, and when nothing can, it jumps to the next alarm. So a run is the same
- * every time, with two exceptions that do not reach the outcome: WebAssembly is compiled off the thread while a gateway
- * starts, and the order in which tombs are swept is shuffled by Math.random (src/healing/tombs.ts).
+ * every time, with one exception that does not reach the outcome: WebAssembly is compiled off the thread while a gateway starts,
+ * and nothing else runs then.
  */
 import { MINUTE_MS } from '../../src/base/units.ts';
 import type { Profile } from '../../src/stripes/types.ts';
@@ -221,6 +221,7 @@ export class World {
     const clock = this.#gateway?.clock;
     this.#wallMs = (clock?.nowMs() ?? this.#wallMs) + this.#prng.below(10 * MINUTE_MS);
     this.#gateway = undefined;
+    this.#running.clear();
     for (const hardware of this.#machine.disks) {
       // What only the process held against a node ended with it.
       if (hardware.delayMs === 0) hardware.isAway = false;
