@@ -50,7 +50,7 @@ export async function openStorage(parts: StorageParts, closers: Closers): Promis
     ...{ engine, committer, stripes, keyring, clock, random },
     onBackgroundError: (err) => log.warn({ err }, 'background work failed; it is tried again'),
   });
-  closers.add(() => objects.upkeep.idle());
+  closers.add(() => objects.upkeep.close());
   const healer = startHealing(parts, stripes, objects, closers);
   startUpkeep(parts, objects, closers);
   return { objects, healer };

@@ -48,6 +48,7 @@ export class DeletedRangeTracker {
 
   /** Call once the deletion of `key` is durable. `groupId` names what is walked as a whole: a bucket's id. */
   deleted(groupId: Uint8Array, key: Uint8Array): void {
+    if (this.#closed) return;
     const id = mapKey(groupId);
     const group = this.#touch(id, key);
     if (group.count % SAMPLE_STEP === 0) group.samples.push(key);

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Committer, Precondition } from '../commitlog/commit.ts';
+import type { DeletedRangeTracker } from '../metadata/compaction.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import type { BucketRecord } from '../metadata/records.ts';
 import type { StripeStore } from '../stripes/types.ts';
@@ -40,6 +41,8 @@ export interface ObjectsContext {
   readonly locks: KeyLocks;
   readonly garbage: Garbage;
   readonly background: Background;
+  /** Told of every object key that is gone, by bucket. */
+  readonly deletedKeys: DeletedRangeTracker;
   readonly partIndexes: PartIndexes;
   readonly versions: VersionReader;
 }

@@ -14,6 +14,6 @@ export async function deleteObject(
   conditions?: WriteConditions,
 ): Promise<void> {
   await swapVersion(context, { bucket, name: encodeKey(key), conditions }, (swap) => {
-    if (swap.current !== undefined) swap.change.delete(swap.objectKey);
+    if (swap.current !== undefined) swap.deleteVersion();
   });
 }

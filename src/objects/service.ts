@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { EpochKeyring } from '../crypto/keyring.ts';
+import { DeletedRangeTracker } from '../metadata/compaction.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import type { StripeStore } from '../stripes/types.ts';
 import { Background } from './background.ts';
@@ -61,6 +62,8 @@ export interface ObjectUpkeep {
   sweepEpochs(): Promise<number>;
   /** Resolves when no background work is left. */
   idle(): Promise<void>;
+  /** Before the engine is closed: the same, and no further compaction of deleted keys begins. */
+  close(): Promise<void>;
 }
 
 export interface Objects {
@@ -72,6 +75,7 @@ export function createObjects(parts: ObjectServiceParts): Objects {
   const unsettled = new UnsettledStripes();
   const buckets = new Buckets(parts);
   const context = createContext(parts, buckets, unsettled);
+  const { background, deletedKeys } = context;
   return {
     service: createService(context, buckets),
     upkeep: {
@@ -82,7 +86,14 @@ export function createObjects(parts: ObjectServiceParts): Objects {
       relocateStripe: (stripeId) => relocateStripe(context, unsettled, stripeId),
       abortIdleUploads: (nowMs, idleMsMax) => abortIdleUploads(context, nowMs, idleMsMax),
       sweepEpochs: () => buckets.sweepEpochs(),
-      idle: () => context.background.idle(),
+      idle: async () => {
+        await background.idle();
+        await deletedKeys.idle();
+      },
+      close: async () => {
+        await deletedKeys.close();
+        await background.idle();
+      },
     },
   };
 }
@@ -93,7 +104,8 @@ function createContext(
   unsettled: UnsettledStripes,
 ): ObjectsContext {
   const { engine, committer, stripes, keyring, clock, random } = parts;
-  const background = new Background(parts.onBackgroundError ?? (() => {}));
+  const onError = parts.onBackgroundError ?? (() => {});
+  const background = new Background(onError);
   const readers = new Readers(clock);
   const space = new SpaceKeeper(engine, committer, clock, unsettled);
   const contentKeys = new ContentKeys(keyring, engine, random);
@@ -112,6 +124,7 @@ function createContext(
     locks: new KeyLocks(),
     garbage: new Garbage(engine, committer, space, readers, background),
     background,
+    deletedKeys: new DeletedRangeTracker(engine, onError),
     partIndexes: new PartIndexes(engine, contentKeys),
     versions: new VersionReader(engine, stripes, contentKeys),
   };

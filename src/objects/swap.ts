@@ -46,6 +46,7 @@ export class Swap {
   /** Epochs that the commit makes durable. */
   readonly epochs: CurrentEpoch[] = [];
   #cancelled = false;
+  #deletes = false;
 
   constructor(bucket: FoundBucket, name: Buffer, change: Change, current: VersionRecord | undefined) {
     this.bucket = bucket;
@@ -58,6 +59,16 @@ export class Swap {
   putVersion(version: VersionRecord): void {
     this.change.put(this.objectKey, encodeRecord(version));
     this.#count(1, version.sizeBytes);
+  }
+
+  /** The key is gone after this commit. */
+  deleteVersion(): void {
+    this.change.delete(this.objectKey);
+    this.#deletes = true;
+  }
+
+  get isDeletion(): boolean {
+    return this.#deletes;
   }
 
   /** The current version is gone after this commit, whatever comes instead. */
@@ -213,6 +224,7 @@ async function commitSwap(context: ObjectsContext, planned: PlannedSwap): Promis
     ended?.();
   }
   context.contentKeys.epochsDurable(swap.epochs);
+  if (swap.isDeletion) context.deletedKeys.deleted(swap.bucket.record.bucketId, swap.objectKey);
   if (emptied.length > 0) context.background.run(() => context.space.bury(emptied));
   if (leavesGarbage) context.garbage.kick();
 }

@@ -75,7 +75,7 @@ beforeAll(async () => {
     keyring: new EpochKeyring({ ...parts, keys }),
     onBackgroundError: (error) => failures.push(error),
   });
-  closers.push(() => objects.upkeep.idle());
+  closers.push(() => objects.upkeep.close());
   await objects.service.createBucket('bucket', 'us-east-1');
 });
 

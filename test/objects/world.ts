@@ -69,7 +69,7 @@ async function openWorld(directory: string, stripes: MemoryStripes, options: Wor
     onBackgroundError: (error) => failures.push(error),
   });
   const stop = async () => {
-    await upkeep.idle();
+    await upkeep.close();
     await committer.close();
     await engine.close();
   };
