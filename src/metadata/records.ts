@@ -208,20 +208,41 @@ export interface NodeRecord extends RecordBase {
 }
 
 export const RECORD_FORMAT = 1;
+const DAMAGED_HEAD_BYTES = 16;
 
 export function encodeRecord<T extends RecordBase>(record: T): Buffer {
   return encoder.encode(record);
 }
 
-/** @throws FormatTooNew for a record of a later format. */
+/** @throws FormatTooNew for a record of a later format; InternalError for bytes that are no record. */
 export function decodeRecord<T extends RecordBase>(bytes: Uint8Array): T {
-  const record = encoder.decode(bytes) as T;
-  if (record.v !== RECORD_FORMAT) {
+  const record = decodeMap(bytes) as T | { readonly v?: unknown } | null | undefined;
+  const format = record?.v;
+  if (format === RECORD_FORMAT) return record as T;
+  if (typeof format === 'number' && format > RECORD_FORMAT) {
     throw new HoldfastError('FormatTooNew', {
-      detail: `metadata record of format ${record.v}, this version reads ${RECORD_FORMAT}`,
+      detail: `metadata record of format ${format}, this version reads ${RECORD_FORMAT}`,
     });
   }
-  return record;
+  throw damagedRecord(bytes, 'it is not a map with a format in "v"');
+}
+
+function decodeMap(bytes: Uint8Array): unknown {
+  try {
+    return encoder.decode(bytes);
+  } catch (cause) {
+    throw damagedRecord(bytes, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+/** A record has no name of its own; its length and first field names say which it is, and hold nothing secret. */
+function damagedRecord(bytes: Uint8Array, why: string, cause?: unknown): HoldfastError {
+  const head = Buffer.from(bytes.subarray(0, DAMAGED_HEAD_BYTES)).toString('latin1');
+  const shown = head.replace(/[^\x21-\x7e]/g, '.');
+  return new HoldfastError('InternalError', {
+    detail: `damaged metadata record of ${bytes.length} bytes that begins "${shown}": ${why}`,
+    cause,
+  });
 }
 
 export function encodeExtents(extents: readonly Extent[]): Buffer {
@@ -236,9 +257,20 @@ export function encodeExtents(extents: readonly Extent[]): Buffer {
   return bytes;
 }
 
+/** @throws InternalError for bytes that are no list of extents; FormatTooNew for a kind of extent not known here. */
 export function decodeExtents(bytes: Buffer): Extent[] {
+  if (bytes.length % EXTENT_BYTES !== 0) {
+    throw new HoldfastError('InternalError', {
+      detail: `damaged metadata record: extents of ${bytes.length} bytes, which is no multiple of ${EXTENT_BYTES}`,
+    });
+  }
   const extents: Extent[] = [];
   for (let at = 0; at < bytes.length; at += EXTENT_BYTES) {
+    if (bytes[at] !== EXTENT_KIND_DATA) {
+      throw new HoldfastError('FormatTooNew', {
+        detail: `extent of kind ${bytes[at]}, this version reads ${EXTENT_KIND_DATA}`,
+      });
+    }
     extents.push({
       stripeId: Buffer.from(bytes.subarray(at + 1, at + 17)),
       offsetBytes: bytes.readUInt32BE(at + 17),
