@@ -6,14 +6,25 @@
 import type { ObjectHead, RangeRequest } from '../objects/types.ts';
 import { invalidArgument } from './headers-values.ts';
 
-/** The one range of a Range header, or undefined when the whole object is to be sent. */
+/** Beyond every object, and exact as a number. */
+const POSITION_MAX = 999_999_999_999_999;
+
+/**
+ * The one range of a Range header, or undefined when the whole object is to be sent. Positions may be of any size: the
+ * AWS SDK for Java 1 asks for the rest of an object with `bytes=5-9223372036854775806`.
+ */
 export function parseRange(value: string | undefined): RangeRequest | undefined {
-  const match = value === undefined ? null : /^\s*bytes\s*=\s*(\d{0,15})\s*-\s*(\d{0,15})\s*$/i.exec(value);
+  const match = value === undefined ? null : /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(value);
   if (!match) return undefined;
   const [, first = '', last = ''] = match;
-  if (first === '') return last === '' ? undefined : { suffixBytes: Number(last) };
-  if (last === '') return { firstByte: Number(first) };
-  return Number(first) <= Number(last) ? { firstByte: Number(first), lastByte: Number(last) } : undefined;
+  if (first === '') return last === '' ? undefined : { suffixBytes: position(last) };
+  if (last === '') return { firstByte: position(first) };
+  if (BigInt(first) > BigInt(last)) return undefined;
+  return { firstByte: position(first), lastByte: position(last) };
+}
+
+function position(digits: string): number {
+  return Math.min(Number(digits), POSITION_MAX);
 }
 
 /**

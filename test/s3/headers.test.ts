@@ -58,6 +58,9 @@ describe('ranges', () => {
     ['bytes=-3', { suffixBytes: 3 }],
     ['bytes=-0', { suffixBytes: 0 }],
     ['Bytes = 1 - 2', { firstByte: 1, lastByte: 2 }],
+    ['bytes=5-9223372036854775806', { firstByte: 5, lastByte: 999_999_999_999_999 }],
+    ['bytes=99999999999999999999-', { firstByte: 999_999_999_999_999 }],
+    ['bytes=-99999999999999999999', { suffixBytes: 999_999_999_999_999 }],
   ])('reads %s', (text, range) => expect(parseRange(text)).toEqual(range));
   test.each(['bytes=', 'bytes=-', 'bytes=9-5', 'bytes=0-1,3-4', 'items=0-1', 'bytes=a-b', '0-5', undefined])(
     'ignores %s',
