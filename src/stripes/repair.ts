@@ -1,5 +1,5 @@
 /**
- * The stripe layer's side of healing (surgery.ts): check, rebuild, transcode, delete, list. Works on ciphertext and repair keys only.
+ * The stripe layer's side of healing (surgery.ts): check, rebuild, delete, list. Works on ciphertext and repair keys only.
  */
 import { mapKey } from '../base/bytes.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
@@ -19,7 +19,6 @@ import type {
   RebuildResult,
   StripeSurgery,
 } from './surgery.ts';
-import type { WrittenStripe } from './types.ts';
 import { readVerified, type VerifyParts } from './verified.ts';
 
 const LIST_PAGE_FRAGMENTS = 1000;
@@ -28,7 +27,6 @@ const DELETES_PER_CALL_MAX = 500;
 export interface RepairParts extends VerifyParts {
   readonly spreader: Spreader;
   readonly positions: Positions;
-  readonly copyStripe: (stripe: StripeRef) => Promise<WrittenStripe>;
 }
 
 interface Placed {
@@ -173,10 +171,6 @@ export class StripeRepair implements StripeSurgery {
       });
     }
     return false;
-  }
-
-  transcode(stripeId: Buffer, record: StripeRecord): Promise<WrittenStripe> {
-    return this.#parts.copyStripe({ stripeId, record });
   }
 
   async deleteFragments(addresses: readonly FragmentAddress[]): Promise<FragmentAddress[]> {

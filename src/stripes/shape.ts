@@ -40,6 +40,12 @@ export function payloadBytesMax(k: number): number {
   return fullPayloadBytes(k) + TAG_BYTES;
 }
 
+/**
+ * The largest payload at any k. What was written narrow, or under another profile, may be written again at the width of today, so
+ * the memory of every profile has room for it.
+ */
+export const ANY_PAYLOAD_BYTES_MAX = payloadBytesMax(1);
+
 /** `lengthBytes` rounded up to a number whose binary form has its low ones cleared, as Padmé has it. */
 export function padme(lengthBytes: number): number {
   assert(lengthBytes >= 0 && lengthBytes < 2 ** 31, 'a payload has less than 2 GiB');
@@ -64,14 +70,16 @@ export function stripeShape(payloadLengthBytes: number, k: number): StripeShape 
 }
 
 /**
- * Bytes of memory that hold the k + m fragments of the largest payload made for k, side by side, also when the same
- * payload must be written again narrower, with 1 … k data fragments and the same m.
+ * Bytes of memory that hold the k + m fragments of the largest payload, side by side, also when the same payload must be
+ * written again narrower, with 1 … k data fragments and the same m.
  */
 export function fragmentAreaBytesMax(k: number, m: number): number {
-  const largest = payloadBytesMax(k);
   let areaBytes = (k + m) * chunksPerFragment(k) * CHUNK_SEALED_BYTES;
   for (let narrower = 1; narrower <= k; narrower++) {
-    areaBytes = Math.max(areaBytes, (narrower + m) * stripeShape(largest, narrower).fragmentLengthBytes);
+    areaBytes = Math.max(
+      areaBytes,
+      (narrower + m) * stripeShape(ANY_PAYLOAD_BYTES_MAX, narrower).fragmentLengthBytes,
+    );
   }
   return areaBytes;
 }

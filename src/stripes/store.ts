@@ -17,7 +17,7 @@ import { type PositionSource, Positions } from './positions.ts';
 import { StripeReader } from './reader.ts';
 import { StripeRepair } from './repair.ts';
 import { Scratch } from './scratch.ts';
-import { fullPayloadBytes, payloadBytesMax, stripePlaintextBytesMax } from './shape.ts';
+import { ANY_PAYLOAD_BYTES_MAX, stripePlaintextBytesMax } from './shape.ts';
 import { Spreader } from './spread.ts';
 import type { StripeSurgery } from './surgery.ts';
 import type {
@@ -86,8 +86,7 @@ export class Stripes implements StripeStore {
     const onDamage: StripeStore['onDamage'] = (...damage) => this.onDamage(...damage);
     this.#reading = { grid, clock, seals, onDamage, engine };
     this.#reader = new StripeReader(this.#reading);
-    const copyStripe = (stripe: StripeRef) => this.#copyStripe(stripe);
-    this.surgery = new StripeRepair({ ...this.#reading, spreader, positions, copyStripe });
+    this.surgery = new StripeRepair({ ...this.#reading, spreader, positions });
     this.#discards = new Discards((addresses) => this.surgery.deleteFragments(addresses));
     const discard: Discards['add'] = (fragments) => this.#discards.add(fragments);
     this.#writer = new StripeWriter({ grid, engine, seals, positions, spreader, clock, profile, discard });
@@ -134,10 +133,9 @@ export class Stripes implements StripeStore {
 
   async copyPayload(sources: readonly PayloadSource[]): Promise<WrittenStripe> {
     const total = sources.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    const capacity = payloadBytesMax(this.#options.profile.k);
-    if (total > capacity || total === 0) {
+    if (total > ANY_PAYLOAD_BYTES_MAX || total === 0) {
       throw new HoldfastError('InvalidArgument', {
-        detail: `${total} bytes do not make a stripe of ${capacity}`,
+        detail: `${total} bytes do not make a stripe of at most ${ANY_PAYLOAD_BYTES_MAX}`,
       });
     }
     return this.#writeCopy(async (target) => {
@@ -150,28 +148,6 @@ export class Stripes implements StripeStore {
         at += lengthBytes;
       }
       return ranges;
-    });
-  }
-
-  /**
-   * A whole stripe once more, at the width of today. Its record has the padded length only; a full stripe that was padded, because it was
-   * full for another k, goes back to a full one: what lies behind is zeros, and extents point at none of it.
-   */
-  #copyStripe(stripe: StripeRef): Promise<WrittenStripe> {
-    const { stripeLengthBytes } = stripe.record;
-    const { k } = this.#options.profile;
-    return this.#writeCopy(async (target) => {
-      if (stripeLengthBytes > target.length) {
-        throw new HoldfastError('InvalidArgument', {
-          detail: `a stripe of ${stripeLengthBytes} bytes does not fit this server's buffers`,
-        });
-      }
-      await this.#copyInto(stripe, 0, target.subarray(0, stripeLengthBytes));
-      const lengthBytes =
-        [fullPayloadBytes(k), payloadBytesMax(k)].find((length) =>
-          isZero(target.subarray(Math.min(length, stripeLengthBytes), stripeLengthBytes)),
-        ) ?? stripeLengthBytes;
-      return [{ offsetBytes: 0, lengthBytes: Math.min(lengthBytes, stripeLengthBytes) }];
     });
   }
 
@@ -252,8 +228,4 @@ export class Stripes implements StripeStore {
 function writtenOf(result: WriteOutcome['result']): WrittenStripe {
   if ('error' in result) throw result.error;
   return result.written;
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
 }

@@ -4,7 +4,6 @@
  */
 import type { GridNode } from '../grid/types.ts';
 import type { StripeRecord } from '../metadata/records.ts';
-import type { WrittenStripe } from './types.ts';
 
 export type FragmentCondition = 'intact' | 'corrupt' | 'missing' | 'unreachable';
 
@@ -46,8 +45,6 @@ export interface StripeSurgery {
    * @throws DataUnavailable with fewer than k intact fragments, GridUnavailable or InsufficientStorage when nothing could be placed
    */
   rebuild(stripeId: Buffer, record: StripeRecord, bad: readonly number[]): Promise<RebuildResult>;
-  /** Writes the payload again at full width under a new position; in flight until settled or abandoned. */
-  transcode(stripeId: Buffer, record: StripeRecord): Promise<WrittenStripe>;
   /** Deletes fragments; returns those whose node confirmed (absent counts as deleted). Never throws for nodes that do not answer. */
   deleteFragments(addresses: readonly FragmentAddress[]): Promise<FragmentAddress[]>;
   /** Everything a node holds, in pages, names inverted. */

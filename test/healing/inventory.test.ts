@@ -334,7 +334,6 @@ function bound(surgery: HealingWorld['stripes']['surgery']): HealingWorld['strip
   return {
     checkStripe: surgery.checkStripe.bind(surgery),
     rebuild: surgery.rebuild.bind(surgery),
-    transcode: surgery.transcode.bind(surgery),
     deleteFragments: surgery.deleteFragments.bind(surgery),
     inventory: surgery.inventory.bind(surgery),
     inFlight: surgery.inFlight.bind(surgery),

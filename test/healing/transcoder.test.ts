@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MIB } from '../../src/base/units.ts';
 import { prefixes } from '../../src/metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../../src/metadata/records.ts';
+import { fullPayloadBytes } from '../../src/stripes/shape.ts';
 import { getBytes, putRequest, readAll } from '../objects/world.ts';
 import { createHealingWorld, type HealingWorld } from './world.ts';
 
@@ -25,6 +26,7 @@ const newBodies = () =>
       ['small', 900],
       ['packed', 20 * KIB],
       ['one stripe', MIB],
+      ['a full stripe', 4 * MIB],
       ['several stripes', 9 * MIB + 5],
     ].map(([name, size]) => [name as string, Buffer.alloc(size as number, String(size))]),
   );
@@ -53,6 +55,14 @@ async function widths(): Promise<number[]> {
   ];
 }
 
+/** Stripes of 4 MiB, whose stream goes on: no padding makes them larger at 4 + 2. */
+async function fullStripes(): Promise<number> {
+  const records = await readAll(world.engine, prefixes.stripes());
+  return records.filter(
+    ([, value]) => decodeRecord<StripeRecord>(value).stripeLengthBytes === fullPayloadBytes(4),
+  ).length;
+}
+
 async function transcodeAll(): Promise<number> {
   let moved = 0;
   for (let step = await world.healer.transcoder.step(); step > 0; step = await world.healer.transcoder.step())
@@ -71,6 +81,7 @@ test('narrow stripes wait for all nodes, then become wide; readers notice nothin
   const before = (await readAll(world.engine, prefixes.stripes())).length;
   expect(await transcodeAll()).toBe(before);
   expect(await widths()).toEqual([6]);
+  expect(await fullStripes()).toBe(2);
   expect(await readAll(world.engine, prefixes.tombs())).toHaveLength(before);
   expect(await world.healer.stripes.summary({ fresh: true })).toMatchObject({ narrow: 0, incomplete: 0 });
   await expectEverything();
