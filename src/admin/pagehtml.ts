@@ -57,7 +57,7 @@ const tone = (health) => health === 'ok' ? 'ok' : health === 'degraded' ? 'degra
 function show(s) {
   text('health', s.health); at('health').className = 'health ' + tone(s.health);
   text('about', s.version + ' · ' + s.endpoint + ' · ' + s.profile.k + ' + ' + s.profile.m);
-  text('objects', s.objects.count.toLocaleString()); text('bytes', bytes(s.objects.bytes) + ' in ' + s.objects.buckets + ' buckets');
+  text('objects', s.objects.count.toLocaleString()); text('bytes', bytes(s.objects.bytes) + ' in ' + s.objects.buckets + (s.objects.buckets === 1 ? ' bucket' : ' buckets'));
   text('capacity', bytes(s.capacity.usedBytes) + ' of ' + bytes(s.capacity.usableBytes)); at('capacitybar').style.width = share(s.capacity.usedBytes, s.capacity.usableBytes);
   text('survives', s.survives.text);
   text('stripes', s.stripes.complete + ' of ' + s.stripes.total + ' complete'); at('stripesbar').style.width = share(s.stripes.complete, s.stripes.total);

@@ -8,12 +8,17 @@ function healthStyle(report: StatusReport): 'green' | 'yellow' | 'red' {
   return report.health === 'degraded' ? 'yellow' : 'red';
 }
 
+/** `1 bucket`, `2 buckets`. */
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 export function renderStatus(report: StatusReport, options: RenderOptions): string {
   const lines = [
     `Holdfast ${report.version}  ${paint(report.health, healthStyle(report), options)}  ${report.endpoint}  ` +
       `${report.profile.k} + ${report.profile.m}, up ${duration(report.generatedAtMs - report.startedAtMs)}`,
     '',
-    `Objects   ${report.objects.count} (${formatBytes(report.objects.bytes)}) in ${report.objects.buckets} buckets`,
+    `Objects   ${report.objects.count} (${formatBytes(report.objects.bytes)}) in ${count(report.objects.buckets, 'bucket')}`,
     `Capacity  ${formatBytes(report.capacity.usedBytes)} of ${formatBytes(report.capacity.usableBytes)} used` +
       bar(report.capacity.usedBytes, report.capacity.usableBytes, options),
     `Survives  ${report.survives.text}`,
