@@ -69,9 +69,11 @@ export async function openGrid(
   });
   closers.add(() => committer.close());
   embedded.committer = committer;
-  await committer.commit(
-    [...added].map(([id, record]) => ({ type: 'put', key: keys.node(id), value: encodeRecord(record) })),
-  );
+  if (added.size > 0) {
+    await committer.commit(
+      [...added].map(([id, record]) => ({ type: 'put', key: keys.node(id), value: encodeRecord(record) })),
+    );
+  }
   return { registry, embedded, committer, token, heldUntilMs };
 }
 
