@@ -74,7 +74,7 @@ function startHealing(parts: StorageParts, stripes: Stripes, objects: Objects, c
     declareLost: (nodeId) => embedded.declareLost(nodeId),
   });
   stripes.onDamage = (stripeId, index, reason) => {
-    if (reason !== 'unreachable') healer.damage.report(stripeId, index, `found ${reason} by a read`);
+    healer.damage.report(stripeId, index, `found ${reason} by a read`);
   };
   registry.onRegression((node) => healer.inventoryNode(node.id, { lostData: true }));
   healer.start();

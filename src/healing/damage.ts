@@ -10,7 +10,8 @@ import { hasCode } from '../base/errors.ts';
 import type { CommitOperation, Committer, Precondition } from '../commitlog/commit.ts';
 import { keys } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
-import { isGood, replaceStripe, withGood } from './stripestate.ts';
+import { isGood } from '../stripes/condition.ts';
+import { replaceStripe, withGood } from './stripestate.ts';
 
 const PENDING_STRIPES_MAX = 10_000;
 const STRIPES_PER_COMMIT_MAX = 100;

@@ -9,12 +9,12 @@ import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { decodeRecord, encodeRecord, type StripeRecord } from '../metadata/records.ts';
+import { isGood } from '../stripes/condition.ts';
 import type { StripeSurgery } from '../stripes/surgery.ts';
 import type { StripeClaims } from './claims.ts';
 import type { DamageMarker } from './damage.ts';
 import { type FoundFragment, type InventoryFindings, takeInventory } from './inventory.ts';
 import { deleteOrphans } from './orphans.ts';
-import { isGood } from './stripestate.ts';
 
 export interface InventoriesParts {
   readonly engine: MetadataEngine;

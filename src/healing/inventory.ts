@@ -15,9 +15,9 @@ import type { GridNode } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
+import { isGood } from '../stripes/condition.ts';
 import type { InventoryEntry, StripeSurgery } from '../stripes/surgery.ts';
 import type { StripeClaims } from './claims.ts';
-import { isGood } from './stripestate.ts';
 
 /** About 150 bytes each in memory: entries of a listing in one pass, and findings of one kind in one inventory. */
 const ENTRIES_PER_PASS_MAX = 250_000;

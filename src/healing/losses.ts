@@ -9,8 +9,8 @@ import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
+import { isGood } from '../stripes/condition.ts';
 import type { DamageMarker } from './damage.ts';
-import { isGood } from './stripestate.ts';
 
 const RECORDS_PER_PAGE = 500;
 const FREEZE_WINDOW_MS = 10 * MINUTE_MS;

@@ -8,10 +8,10 @@ import type { GridNode } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
+import { isGood } from '../stripes/condition.ts';
 import type { FragmentAddress, StripeSurgery } from '../stripes/surgery.ts';
 import type { StripeClaims } from './claims.ts';
 import type { FoundFragment, InventoryFindings } from './inventory.ts';
-import { isGood } from './stripestate.ts';
 
 const ORPHANS_WITHOUT_ASKING_MAX = 1000;
 const ORPHANS_SHARE_MAX = 0.01;

@@ -12,10 +12,11 @@ import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
+import { isGood, queueKey, spareFragments } from '../stripes/condition.ts';
 import type { RebuildResult, StripeSurgery } from '../stripes/surgery.ts';
 import type { ByteBudget } from './budget.ts';
 import type { StripeClaims } from './claims.ts';
-import { badIndices, isGood, queueKey, replaceStripe, spareFragments, withGood } from './stripestate.ts';
+import { badIndices, replaceStripe, withGood } from './stripestate.ts';
 
 const STRIPES_PER_STEP_MAX = 32;
 const STRIPES_AT_ONCE_MAX = 2;

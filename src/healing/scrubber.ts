@@ -14,10 +14,10 @@ import {
   type RecordBase,
   type StripeRecord,
 } from '../metadata/records.ts';
+import { isGood } from '../stripes/condition.ts';
 import type { FragmentCondition, StripeSurgery } from '../stripes/surgery.ts';
 import type { ByteBudget } from './budget.ts';
 import type { DamageMarker } from './damage.ts';
-import { isGood } from './stripestate.ts';
 
 const CURSOR_KEY = keys.singleton('scrub');
 const STRIPES_PER_PAGE = 64;

@@ -1,25 +1,8 @@
-/**
- * Pure questions about a stripe record: which fragments are known to be good, how many may still be lost, and where the stripe
- * stands in the repair queue. The queue is an index over these records, so it follows from them and nothing else.
- */
-
+/** Changes of a stripe record that keep the repair queue, an index over these records, in step with them. */
 import type { CommitOperation } from '../commitlog/commit.ts';
 import { keys } from '../metadata/keys.ts';
 import { encodeRecord, type QueueRecord, RECORD_FORMAT, type StripeRecord } from '../metadata/records.ts';
-import { isGoodBit } from '../stripes/fragments.ts';
-
-export const isGood: (record: StripeRecord, index: number) => boolean = isGoodBit;
-
-export function goodCount(record: StripeRecord): number {
-  let count = 0;
-  for (let i = 0; i < record.k + record.m; i++) if (isGood(record, i)) count += 1;
-  return count;
-}
-
-/** Fragments that may still be lost; negative when fewer than k are good. */
-export function spareFragments(record: StripeRecord): number {
-  return goodCount(record) - record.k;
-}
+import { goodCount, isGood, queueKey } from '../stripes/condition.ts';
 
 export function badIndices(record: StripeRecord): number[] {
   return record.nodes.map((_, index) => index).filter((index) => !isGood(record, index));
@@ -39,12 +22,6 @@ export function withGood(
   const { damagedMs, ...rest } = { ...record, good };
   const complete = goodCount(rest) === record.k + record.m;
   return complete ? rest : { ...rest, damagedMs: damagedMs ?? nowMs };
-}
-
-/** Where the stripe stands in the queue; undefined when it is complete. */
-export function queueKey(stripeId: Uint8Array, record: StripeRecord): Buffer | undefined {
-  if (record.damagedMs === undefined) return undefined;
-  return keys.queue(Math.max(0, spareFragments(record)), record.damagedMs, stripeId);
 }
 
 /** The operations that replace a stripe's record and keep the queue in step with it. */

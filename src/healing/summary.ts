@@ -7,7 +7,7 @@ import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
-import { isGood } from './stripestate.ts';
+import { isGood } from '../stripes/condition.ts';
 
 const RECORDS_PER_PAGE = 1000;
 const KEPT_MS_MIN = 50;

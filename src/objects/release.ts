@@ -19,6 +19,7 @@ import {
   type StripeRecord,
   type TombRecord,
 } from '../metadata/records.ts';
+import { queueKey } from '../stripes/condition.ts';
 import { Change } from './change.ts';
 import { extentsOf, pageCount, peekContent } from './contents.ts';
 import type { UnsettledStripes } from './stripehold.ts';
@@ -202,17 +203,8 @@ async function planBurial(
   change.expect(keys.live(stripeId), live);
   change.delete(key);
   change.delete(keys.live(stripeId));
-  const queued = repairQueueKey(stripeId, record);
+  const queued = queueKey(stripeId, record);
   if (queued !== undefined) change.delete(queued);
   change.put(keys.tomb(stripeId), encodeRecord(tomb));
   return true;
-}
-
-/** Where the stripe stands in the repair queue (keys.ts, `q`); undefined while all its fragments are good. */
-function repairQueueKey(stripeId: Buffer, record: StripeRecord): Buffer | undefined {
-  if (record.damagedMs === undefined) return undefined;
-  const good = record.nodes.filter(
-    (_, index) => ((record.good[index >> 3] ?? 0) & (1 << (index & 7))) !== 0,
-  ).length;
-  return keys.queue(Math.max(0, good - record.k), record.damagedMs, stripeId);
 }

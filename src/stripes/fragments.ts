@@ -71,15 +71,3 @@ export class FragmentSeals {
     return { stripeId: stripeIdOf(position), index, kind, logId, term };
   }
 }
-
-/** A bitmap with one set bit for each fragment: freshly written stripes are complete. */
-export function allGood(count: number): Buffer {
-  const bits = Buffer.alloc(Math.ceil(count / 8));
-  for (let i = 0; i < count; i++) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
-  return bits;
-}
-
-/** Whether the record knows this fragment to be good. */
-export function isGoodBit(record: Pick<StripeRecord, 'good'>, index: number): boolean {
-  return ((record.good[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-}

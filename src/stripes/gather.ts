@@ -7,16 +7,13 @@ import { HoldfastError, hasCode } from '../base/errors.ts';
 import { within } from '../grid/deadline.ts';
 import type { Grid, GridNode } from '../grid/types.ts';
 import type { StripeRecord } from '../metadata/records.ts';
+import { isGood } from './condition.ts';
 import { allSettled, ask, type ExchangeParts, PATIENCE_MS } from './exchange.ts';
-import { type FragmentSeals, isGoodBit } from './fragments.ts';
+import type { FragmentSeals } from './fragments.ts';
 import type { LateRead, Scratch } from './scratch.ts';
 import type { StripeId } from './types.ts';
 
-export type Damage = (
-  stripeId: StripeId,
-  index: number,
-  reason: 'missing' | 'corrupt' | 'unreachable',
-) => void;
+export type Damage = (stripeId: StripeId, index: number, reason: 'missing' | 'corrupt') => void;
 
 export interface ReadParts extends ExchangeParts {
   readonly seals: FragmentSeals;
@@ -44,10 +41,7 @@ export async function readFragment(
   late: LateRead[],
 ): Promise<boolean> {
   const node = holder(parts.grid, record, index);
-  if (node === undefined) {
-    parts.onDamage(stripeId, index, 'unreachable');
-    return false;
-  }
+  if (node === undefined) return false;
   const name = parts.seals.name(stripeId, index);
   const asked = await ask(parts, node, 'read', () => node.store.read(name, offsetBytes, target));
   if (asked.kind === 'late') late.push({ index, ended: asked.ended });
@@ -71,7 +65,7 @@ export function cheapestFirst(
   const cost = (index: number) => {
     const node = holder(grid, record, index);
     if (node === undefined) return Number.POSITIVE_INFINITY;
-    const doubtMs = isGoodBit(record, index) ? 0 : 1e9;
+    const doubtMs = isGood(record, index) ? 0 : 1e9;
     return doubtMs + node.readP95Ms + (node.state === 'suspect' ? 1e6 : 0) + (preferred.has(index) ? 0 : 1e3);
   };
   const costs = new Map(indices.map((index) => [index, cost(index)]));

@@ -10,9 +10,9 @@ import { roundUp } from '../base/units.ts';
 import { codecById } from '../coding/registry.ts';
 import { CHUNK_SEALED_BYTES } from '../crypto/chunked.ts';
 import type { StripeRecord } from '../metadata/records.ts';
+import { isGood } from './condition.ts';
 import type { ReadBuffer } from './engine/types.ts';
 import { allSettled } from './exchange.ts';
-import { isGoodBit } from './fragments.ts';
 import { cheapestFirst, gather, holder, readFragment } from './gather.ts';
 import { type LateRead, Scratch } from './scratch.ts';
 import type { OpenedPiece, OpenRun } from './types.ts';
@@ -87,11 +87,10 @@ export class StripeReader {
   #goesPlain(record: StripeRecord, pieces: readonly Piece[]): boolean {
     const { grid } = this.#parts;
     const isSuspect = (index: number) => holder(grid, record, index)?.state !== 'online';
-    if (!pieces.some(({ index }) => !isGoodBit(record, index) || isSuspect(index))) return true;
-    const isOut = ({ index }: Piece) =>
-      !isGoodBit(record, index) || holder(grid, record, index) === undefined;
+    if (!pieces.some(({ index }) => !isGood(record, index) || isSuspect(index))) return true;
+    const isOut = ({ index }: Piece) => !isGood(record, index) || holder(grid, record, index) === undefined;
     if (pieces.some(isOut)) return false;
-    const sound = record.nodes.filter((_, index) => isGoodBit(record, index) && !isSuspect(index));
+    const sound = record.nodes.filter((_, index) => isGood(record, index) && !isSuspect(index));
     return sound.length < record.k;
   }
 

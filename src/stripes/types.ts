@@ -124,5 +124,5 @@ export interface StripeStore {
   /** Protects a stripe from deletion while it is being read; returns the function that ends it. */
   pin(stripeId: StripeId): () => void;
   /** Called for every fragment found bad or missing while reading. Set once by healing. */
-  onDamage: (stripeId: StripeId, index: number, reason: 'missing' | 'corrupt' | 'unreachable') => void;
+  onDamage: (stripeId: StripeId, index: number, reason: 'missing' | 'corrupt') => void;
 }

@@ -99,7 +99,7 @@ async function readOne(
   const watching: ReadParts = {
     ...parts,
     onDamage: (id, at, reason) => {
-      if (reason !== 'unreachable') isBad = true;
+      isBad = true;
       parts.onDamage(id, at, reason);
     },
   };

@@ -5,9 +5,10 @@ import { StripeClaims } from '../../src/healing/claims.ts';
 import { Inventories } from '../../src/healing/inventories.ts';
 import { takeInventory } from '../../src/healing/inventory.ts';
 import { deleteOrphans } from '../../src/healing/orphans.ts';
-import { goodCount, isGood, replaceStripe, withGood } from '../../src/healing/stripestate.ts';
+import { replaceStripe, withGood } from '../../src/healing/stripestate.ts';
 import { keys } from '../../src/metadata/keys.ts';
 import { decodeRecord, encodeRecord, type StripeRecord } from '../../src/metadata/records.ts';
+import { goodCount, isGood } from '../../src/stripes/condition.ts';
 import { createHealingWorld, type HealingWorld, queueOf, STRIPE_BYTES } from './world.ts';
 
 let world: HealingWorld;

@@ -6,7 +6,7 @@ import type { DamageMarker } from '../../src/healing/damage.ts';
 import { LossWatch } from '../../src/healing/losses.ts';
 import { keys } from '../../src/metadata/keys.ts';
 import { encodeRecord, RECORD_FORMAT, type StripeRecord } from '../../src/metadata/records.ts';
-import { allGood } from '../../src/stripes/fragments.ts';
+import { allGood } from '../../src/stripes/condition.ts';
 import { SimulatedClock } from '../simulation/clock.ts';
 import { SimulatedMetadata } from '../simulation/metadata.ts';
 

@@ -18,13 +18,13 @@ import { createLocator } from '../../src/crypto/locator.ts';
 import { EmbeddedNodes } from '../../src/gateway/embeddednodes.ts';
 import { GridRegistry } from '../../src/grid/registry.ts';
 import { Healer } from '../../src/healing/healer.ts';
-import { queueKey } from '../../src/healing/stripestate.ts';
 import type { MetadataEngine } from '../../src/metadata/engine.ts';
 import { keys, prefixes } from '../../src/metadata/keys.ts';
 import { openLevel } from '../../src/metadata/level.ts';
 import { decodeRecord, encodeRecord, type StripeRecord } from '../../src/metadata/records.ts';
 import { realDisk } from '../../src/node/realdisk.ts';
 import { createObjects, type Objects } from '../../src/objects/service.ts';
+import { queueKey } from '../../src/stripes/condition.ts';
 import { InlineEngine } from '../../src/stripes/engine/inline.ts';
 import { Stripes } from '../../src/stripes/store.ts';
 import type { WrittenStripe } from '../../src/stripes/types.ts';
@@ -113,7 +113,7 @@ export async function createHealingWorld(
     orphansHeldUntilMs: options.heldUntilMs ?? 0,
   });
   stripes.onDamage = (stripeId, index, reason) => {
-    if (reason !== 'unreachable') healer.damage.report(stripeId, index, reason);
+    healer.damage.report(stripeId, index, reason);
   };
   const locator = await createLocator(gridKeys);
   const record = async (stripeId: Buffer) => {

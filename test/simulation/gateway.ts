@@ -108,7 +108,7 @@ export async function startGateway(
     declareLost: (nodeId) => nodes.declareLost(nodeId),
   });
   stripes.onDamage = (stripeId, index, reason) => {
-    if (reason !== 'unreachable') healer.damage.report(stripeId, index, `found ${reason} by a read`);
+    healer.damage.report(stripeId, index, `found ${reason} by a read`);
   };
   registry.onRegression((node) => healer.inventoryNode(node.id, { lostData: true }));
   machine.sleep = (delayMs) => clock.sleep(delayMs);

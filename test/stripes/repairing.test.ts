@@ -1,7 +1,7 @@
 /** Repair over real nodes: what is rebuilt is what was there, found bad on the way is rebuilt as well, and nothing is held. */
 import { expect, test } from 'vitest';
 import type { StripeRecord } from '../../src/metadata/records.ts';
-import { allGood } from '../../src/stripes/fragments.ts';
+import { allGood } from '../../src/stripes/condition.ts';
 import type { RebuildResult } from '../../src/stripes/surgery.ts';
 import type { WrittenStripe } from '../../src/stripes/types.ts';
 import { failing, flipBit, stuck, zeros } from './faultystore.ts';
