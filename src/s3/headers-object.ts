@@ -40,13 +40,14 @@ export function objectHeaders(
     etag: quoteEtag(info.etag),
     'last-modified': httpDate(info.modifiedMs),
     ...storedAsHeaders(head),
-    'content-length': String(range.lengthBytes),
     ...ENCRYPTION_HEADERS,
     ...(span !== undefined && { 'content-range': span }),
     ...(checksumModeEnabled(requestHeaders) && whole && checksumHeaders(info.checksum)),
     ...(withParts && { 'x-amz-mp-parts-count': String(info.partCount) }),
   };
-  return Object.assign(headers, responseOverrides(query));
+  // Last, since node recodes a Content-Disposition that stands behind the length (RFC 6266 section 4.3): UTF-8 in it would
+  // turn into latin-1 or, beyond that, into an exception.
+  return Object.assign(headers, responseOverrides(query), { 'content-length': String(range.lengthBytes) });
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { objectHeaders, objectStatus } from '../headers-object.ts';
 import type { Operation } from '../operation.ts';
+import { unlessReplaced } from './support/ifrange.ts';
 import { READ_HEADERS, READ_PARAMETERS, readRequest, unlessNotModified } from './support/read.ts';
 
 export const getObject: Operation = {
@@ -14,7 +15,7 @@ export const getObject: Operation = {
   async handle(context) {
     const request = readRequest(context);
     return unlessNotModified(context, request, async () => {
-      const body = await context.objects.getObject(request);
+      const body = await unlessReplaced(context, request, (asked) => context.objects.getObject(asked));
       return {
         status: objectStatus(body),
         headers: objectHeaders(body, context.query, context.headers),

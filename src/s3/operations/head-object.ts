@@ -5,6 +5,7 @@
 
 import { objectHeaders, objectStatus } from '../headers-object.ts';
 import type { Operation } from '../operation.ts';
+import { unlessReplaced } from './support/ifrange.ts';
 import { READ_HEADERS, READ_PARAMETERS, readRequest, unlessNotModified } from './support/read.ts';
 
 export const headObject: Operation = {
@@ -17,7 +18,7 @@ export const headObject: Operation = {
   async handle(context) {
     const request = readRequest(context);
     return unlessNotModified(context, request, async () => {
-      const head = await context.objects.headObject(request);
+      const head = await unlessReplaced(context, request, (asked) => context.objects.headObject(asked));
       return { status: objectStatus(head), headers: objectHeaders(head, context.query, context.headers) };
     });
   },

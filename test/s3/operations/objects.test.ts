@@ -212,6 +212,38 @@ describe('GetObject', () => {
     expect(await outcome({ 'if-none-match': '"x"', 'if-modified-since': modified })).toBe(200);
   });
 
+  test('If-Range: the range of the version the client knows, or all of the object', async () => {
+    await put();
+    const modified = (await get()).headers['last-modified']!;
+    const outcome = async (validator: string, headers: Record<string, string> = {}) => {
+      const answer = await get({ range: 'bytes=2-3', 'if-range': validator, ...headers });
+      return `${answer.status} ${answer.text}`;
+    };
+    const ranged = '206 23';
+    const whole = '200 0123456789';
+    expect(await outcome(ETAG)).toBe(ranged);
+    expect(await outcome(modified)).toBe(ranged);
+    expect(await outcome(ETAG, { 'if-match': ETAG })).toBe(ranged);
+    expect(await outcome('"other"')).toBe(whole);
+    expect(await outcome(`W/${ETAG}`)).toBe(whole);
+    expect(await outcome(new Date(Date.parse(modified) + 1000).toUTCString())).toBe(whole);
+    expect(await outcome('garbage')).toBe(whole);
+    expect(await outcome('"other"', { range: 'bytes=99-' })).toBe(whole);
+    const head = await s3.call('HEAD', '/bucket/key', { headers: { range: 'bytes=2-3', 'if-range': ETAG } });
+    expect([head.status, head.headers['content-length']]).toEqual([206, '2']);
+  });
+
+  test('a Content-Disposition is sent before the length, behind which node would recode it', async () => {
+    await put();
+    const { headers } = await get(
+      {},
+      { 'response-content-disposition': 'attachment; filename="\u65e5.txt"' },
+    );
+    const names = Object.keys(headers);
+    expect(names.indexOf('content-disposition')).toBeGreaterThanOrEqual(0);
+    expect(names.indexOf('content-disposition')).toBeLessThan(names.indexOf('content-length'));
+  });
+
   test('304 carries the validators and no body', async () => {
     const answer = await get({ 'if-none-match': `"x", ${ETAG}` });
     expect([answer.status, answer.text]).toEqual([304, '']);

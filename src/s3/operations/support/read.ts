@@ -14,7 +14,7 @@ import type { OperationContext, OperationResponse } from '../../operation.ts';
 import { partNumber } from './parameters.ts';
 
 export const READ_PARAMETERS = [...OVERRIDE_PARAMETERS, 'versionId', 'partNumber'];
-export const READ_HEADERS = [...READ_CONDITION_HEADERS, 'range', 'x-amz-checksum-mode'];
+export const READ_HEADERS = [...READ_CONDITION_HEADERS, 'range', 'if-range', 'x-amz-checksum-mode'];
 
 /**
  * Everything about the answer that a request can get wrong is checked here, before a body is opened.
