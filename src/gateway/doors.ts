@@ -62,6 +62,7 @@ function status({ foundation, grid, storage, clock, startedAtMs }: DoorParts, en
     absolutePath: (path) => embedded.absolute(path),
     problemOf: (id) => embedded.problem(id) || registry.problem(id),
     isStalled: () => committer.stalled,
+    relaxedStripes: storage.stripes.relaxedCount,
   });
 }
 

@@ -4,6 +4,7 @@ import type { StatusReport } from '../admin/report.ts';
 import { availableCodecs, codecById } from '../coding/registry.ts';
 import { version } from '../config/version.ts';
 import type { GridRegistry } from '../grid/registry.ts';
+import { answers } from '../grid/types.ts';
 import { diskLossesSurvived, survivalText, usableBytes } from '../healing/capacity.ts';
 import type { Healer } from '../healing/healer.ts';
 import { decodeCounter } from '../metadata/counter.ts';
@@ -25,6 +26,8 @@ export interface StatusSources {
   readonly problemOf: (nodeId: number) => string;
   /** Whether the committer cannot write at the moment. */
   readonly isStalled: () => boolean;
+  /** Written since the start with more fragments on one farm than the rule allows. */
+  readonly relaxedStripes: number;
 }
 
 export async function buildStatus(sources: StatusSources): Promise<StatusReport> {
@@ -40,7 +43,7 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
   const { missingBytes: _, countedMs, ...stripes } = summary;
   const filesystems = registry
     .nodes()
-    .filter((node) => node.state === 'online' || node.state === 'suspect')
+    .filter(answers)
     .map((node) => node.hello?.filesystemId ?? '');
   const nodeLosses = Math.max(0, profile.m - worstMissing(stripes.byMissing));
   const disks = stripes.unreadable > 0 ? 0 : diskLossesSurvived(filesystems, nodeLosses);
@@ -134,6 +137,7 @@ function warningsFor(facts: {
   readonly healing: StatusReport['healing'];
   readonly disks: number;
   readonly isStalled: () => boolean;
+  readonly relaxedStripes: number;
 }): string[] {
   const { profile, nodes, stripes, healing } = facts;
   const online = nodes.filter((node) => node.state === 'online').length;
@@ -151,6 +155,11 @@ function warningsFor(facts: {
   }
   if (stripes.unreadable > 0)
     warnings.push(`${stripes.unreadable} stripes cannot be read until a node comes back.`);
+  if (facts.relaxedStripes > 0) {
+    warnings.push(
+      `${facts.relaxedStripes} stripes were written with more fragments on one farm than the rule allows: there are too few farms.`,
+    );
+  }
   if (facts.disks === 0)
     warnings.push('Losing one disk can lose data: give the nodes disks of their own (grid.folders).');
   if (healing.frozen)

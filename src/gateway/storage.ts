@@ -31,6 +31,7 @@ export interface StorageParts {
 export interface Storage {
   readonly objects: Objects;
   readonly healer: Healer;
+  readonly stripes: Stripes;
 }
 
 export async function openStorage(parts: StorageParts, closers: Closers): Promise<Storage> {
@@ -53,7 +54,7 @@ export async function openStorage(parts: StorageParts, closers: Closers): Promis
   closers.add(() => objects.upkeep.close());
   const healer = startHealing(parts, stripes, objects, closers);
   startUpkeep(parts, objects, closers);
-  return { objects, healer };
+  return { objects, healer, stripes };
 }
 
 function startHealing(parts: StorageParts, stripes: Stripes, objects: Objects, closers: Closers): Healer {

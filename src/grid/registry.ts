@@ -10,7 +10,14 @@ import type { FragmentStore, NodeHello } from '../node/fragmentstore.ts';
 import { within } from './deadline.ts';
 import { NodeHealth } from './health.ts';
 import { farmLimit, placementOrder } from './placement.ts';
-import type { ExchangeKind, Grid, GridNode, NodeOutcome, NodeState } from './types.ts';
+import {
+  answers,
+  type ExchangeKind,
+  type Grid,
+  type GridNode,
+  type NodeOutcome,
+  type NodeState,
+} from './types.ts';
 
 const PROBE_DEADLINE_MS = 2000;
 /** A greeting without an answer is given up after this long: the node may have been restarted behind it. */
@@ -98,8 +105,8 @@ export class GridRegistry implements Grid {
     const usable: { id: number; farm: string; weight: number; node: RegisteredNode }[] = [];
     const suspects = this.#isShared((node) => node.state === 'suspect' || node.health.missedLately);
     for (const node of this.#nodes.values()) {
-      const answers = node.state === 'online' || (suspects && node.state === 'suspect');
-      if (!answers || node.record.state !== 'active' || !this.mayAsk(node, 'write')) continue;
+      const isUsable = node.state === 'online' || (suspects && node.state === 'suspect');
+      if (!isUsable || node.record.state !== 'active' || !this.mayAsk(node, 'write')) continue;
       const weight = node.hello?.freeBytes ?? 0;
       if (weight > 0) usable.push({ id: node.id, farm: node.record.farm, weight, node });
     }
@@ -119,7 +126,7 @@ export class GridRegistry implements Grid {
 
   mayAsk({ id }: GridNode, kind: ExchangeKind): boolean {
     const node = this.#nodes.get(id);
-    if (node === undefined || (node.state !== 'online' && node.state !== 'suspect')) return false;
+    if (node === undefined || !answers(node)) return false;
     return !node.health.isStuck(kind) || this.#isShared(({ health }) => health.isStuck(kind));
   }
 

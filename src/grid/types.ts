@@ -19,6 +19,11 @@ export interface GridNode {
   readonly readP95Ms: number;
 }
 
+/** Whether it answers at all, if late. */
+export function answers(node: GridNode | undefined): boolean {
+  return node?.state === 'online' || node?.state === 'suspect';
+}
+
 /** What an exchange does to a node: deletes count as writes, verifying and listing as reads. */
 export type ExchangeKind = 'read' | 'write';
 

@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import { hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
-import type { Grid } from '../grid/types.ts';
+import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
 import { decodeRecord, encodeRecord, type StripeRecord } from '../metadata/records.ts';
@@ -104,8 +104,7 @@ export class Inventories {
   }
 
   #answers(nodeId: number): boolean {
-    const state = this.#parts.grid.node(nodeId)?.state;
-    return state === 'online' || state === 'suspect';
+    return answers(this.#parts.grid.node(nodeId));
   }
 
   /** Every node that is there now. */

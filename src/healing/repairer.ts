@@ -8,7 +8,7 @@ import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
-import type { Grid } from '../grid/types.ts';
+import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
@@ -214,8 +214,7 @@ export class Repairer {
   }
 
   #answers(nodeId: number): boolean {
-    const state = this.#parts.grid.node(nodeId)?.state;
-    return state === 'online' || state === 'suspect';
+    return answers(this.#parts.grid.node(nodeId));
   }
 
   /** Spare fragments when nodes that do not answer are counted as lost. */

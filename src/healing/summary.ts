@@ -3,7 +3,7 @@
  * walk over the records costs about 2 µs a stripe; the result is kept a moment, longer when counting takes long.
  */
 import type { Clock } from '../base/clock.ts';
-import type { Grid } from '../grid/types.ts';
+import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
@@ -65,7 +65,7 @@ export class StripeCounter {
     const answering = new Set(
       this.#grid
         .nodes()
-        .filter((node) => node.state === 'online' || node.state === 'suspect')
+        .filter(answers)
         .map((node) => node.id),
     );
     const byMissing: number[] = [];

@@ -11,7 +11,7 @@ import { hasCode } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { MINUTE_MS } from '../base/units.ts';
 import type { CommitOperation, Committer, Precondition } from '../commitlog/commit.ts';
-import type { Grid } from '../grid/types.ts';
+import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { prefixes, prefixRange } from '../metadata/keys.ts';
 import { decodeRecord, encodeRecord, type TombRecord } from '../metadata/records.ts';
@@ -176,8 +176,7 @@ export class TombSweeper {
   }
 
   #isReachable(nodeId: number): boolean {
-    const state = this.#parts.grid.node(nodeId)?.state;
-    return state === 'online' || state === 'suspect';
+    return answers(this.#parts.grid.node(nodeId));
   }
 
   #isGone(nodeId: number): boolean {

@@ -35,7 +35,6 @@ export interface TranscoderParts {
 export class Transcoder {
   readonly #parts: TranscoderParts;
   readonly #deferred = new Map<string, number>();
-  movedStripes = 0;
   #running = false;
 
   constructor(parts: TranscoderParts) {
@@ -77,7 +76,6 @@ export class Transcoder {
     } finally {
       this.#running = false;
     }
-    this.movedStripes += moved;
     return moved;
   }
 

@@ -34,7 +34,7 @@ import type {
   WrittenStripe,
 } from './types.ts';
 import { readVerified, type VerifyParts } from './verified.ts';
-import { acquireSpare, StripeWriter, type WriteCounts, type WriteOutcome } from './writer.ts';
+import { acquireSpare, StripeWriter, type WriteOutcome } from './writer.ts';
 
 export interface StripesOptions {
   readonly grid: Grid;
@@ -96,9 +96,9 @@ export class Stripes implements StripeStore {
     return new Stripes(options, await FragmentSeals.create(options.keys));
   }
 
-  /** Stripes written since the start: how many in all, narrow, and with the farm rule relaxed. */
-  get counts(): Readonly<WriteCounts> {
-    return this.#writer.counts;
+  /** Stripes written since the start with the farm rule relaxed. */
+  get relaxedCount(): number {
+    return this.#writer.relaxedCount;
   }
 
   async acquire(signal?: AbortSignal): Promise<StripeBuffer> {

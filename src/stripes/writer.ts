@@ -32,15 +32,6 @@ export interface WriterParts {
   readonly discard: (fragments: readonly Discarded[]) => void;
 }
 
-/** Since the start; for the status. */
-export interface WriteCounts {
-  written: number;
-  /** With fewer data fragments than the profile has. */
-  narrow: number;
-  /** With more fragments in one farm than the rule allows (DESIGN.md, "Grid and healing"): there were too few farms. */
-  relaxed: number;
-}
-
 /** What is to be written: memory with the plaintext, or with a payload, and room for the fragments. */
 export interface WriteMemory {
   readonly plaintext: Uint8Array;
@@ -68,11 +59,19 @@ export interface WriteOutcome {
 }
 
 export class StripeWriter {
-  readonly counts: WriteCounts = { written: 0, narrow: 0, relaxed: 0 };
+  #relaxedCount = 0;
   readonly #parts: WriterParts;
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Stripes written since the start with more fragments in one farm than the rule allows (DESIGN.md, "Grid and healing"): there
+   * were too few farms.
+   */
+  get relaxedCount(): number {
+    return this.#relaxedCount;
   }
 
   /** Seals and writes. Rejects only before anything was sent to a node. */
@@ -205,16 +204,14 @@ export class StripeWriter {
   ): WrittenStripe {
     this.#discard(stripeId, spread.strays);
     const record = this.#record(encoded, spread);
-    this.#count(record);
+    this.#countRelaxed(record);
     return { stripeId, record, ranges };
   }
 
-  #count({ k, m, nodes }: StripeRecord): void {
-    const { grid, profile } = this.#parts;
-    this.counts.written += 1;
-    if (k < profile.k) this.counts.narrow += 1;
+  #countRelaxed({ k, m, nodes }: StripeRecord): void {
+    const { grid } = this.#parts;
     const chosen = nodes.map((id) => ({ id, farm: grid.node(id)?.record.farm ?? '', weight: 1 }));
-    if (isRelaxed(chosen, farmLimit(k, m))) this.counts.relaxed += 1;
+    if (isRelaxed(chosen, farmLimit(k, m))) this.#relaxedCount += 1;
   }
 
   #record({ geometry, stripe }: Encoded, spread: Spread): StripeRecord {
