@@ -11,6 +11,8 @@ import { assert } from '../base/assert.ts';
 
 export const TRAILER_FORMAT = 1;
 export const TRAILER_BYTES = 80;
+/** Of the opaque name that a fragment is stored under; the MAC covers it. */
+export const FRAGMENT_NAME_BYTES = 32;
 /** What the MAC covers besides the name. */
 export const TRAILER_BODY_BYTES = 48;
 export const FRAGMENTS_MAX = 255;

@@ -11,13 +11,13 @@ import { assert } from '../base/assert.ts';
 import type { KeyedHash } from '../coding/blake3.ts';
 import {
   encodeTrailerBody,
+  FRAGMENT_NAME_BYTES,
   parseTrailer,
   TRAILER_BODY_BYTES,
   TRAILER_BYTES,
   type Trailer,
   type TrailerFields,
 } from '../coding/trailer.ts';
-import { NAME_BYTES } from './locator.ts';
 
 /** Writes the 80-byte trailer of the fragment called `name` to the start of `target`. */
 export function sealTrailer(
@@ -26,7 +26,7 @@ export function sealTrailer(
   fields: TrailerFields,
   target: Uint8Array,
 ): void {
-  assert(name.length === NAME_BYTES, 'a fragment name has 32 bytes');
+  assert(name.length === FRAGMENT_NAME_BYTES, 'a fragment name has 32 bytes');
   assert(target.length >= TRAILER_BYTES, 'no room for the trailer');
   encodeTrailerBody(fields, target);
   target.set(mac(name, target.subarray(0, TRAILER_BODY_BYTES)), TRAILER_BODY_BYTES);
@@ -38,7 +38,7 @@ export function sealTrailer(
  */
 export function verifyTrailer(mac: KeyedHash, name: Uint8Array, bytes: Uint8Array): Trailer | undefined {
   const trailer = parseTrailer(bytes);
-  if (!trailer || name.length !== NAME_BYTES) return undefined;
+  if (!trailer || name.length !== FRAGMENT_NAME_BYTES) return undefined;
   const expected = mac(name, bytes.subarray(0, TRAILER_BODY_BYTES));
   return timingSafeEqual(expected, trailer.mac) ? trailer : undefined;
 }

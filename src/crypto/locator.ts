@@ -12,10 +12,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import { createKeyedBlake3, type KeyedHash } from '../coding/blake3.ts';
+import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 import type { RepairKeys } from './gridkeys.ts';
 
 export const POSITION_BYTES = 16;
-export const NAME_BYTES = 32;
 
 export const positionKinds = { data: 1, log: 2, run: 3, manifest: 4, probe: 5 } as const;
 export type PositionKind = (typeof positionKinds)[keyof typeof positionKinds];
@@ -92,7 +92,7 @@ export class Locator {
 
   /** The position behind a name; undefined when it is not of this grid, or of a kind that a later version made. */
   invert(name: Uint8Array): Position | undefined {
-    if (name.length !== NAME_BYTES) return undefined;
+    if (name.length !== FRAGMENT_NAME_BYTES) return undefined;
     const tag = name.subarray(0, POSITION_BYTES);
     const position = this.#masked(tag, name.subarray(POSITION_BYTES));
     const expected = this.#tag(position).subarray(0, POSITION_BYTES);
@@ -100,7 +100,7 @@ export class Locator {
   }
 
   #seal(position: Buffer): Buffer {
-    const name = Buffer.alloc(NAME_BYTES);
+    const name = Buffer.alloc(FRAGMENT_NAME_BYTES);
     const tag = this.#tag(position).subarray(0, POSITION_BYTES);
     name.set(tag);
     name.set(this.#masked(tag, position), POSITION_BYTES);

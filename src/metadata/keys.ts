@@ -21,8 +21,6 @@
  */
 import { prefixEnd, u16, u32, u64 } from '../base/bytes.ts';
 
-const KEY_BYTES_MAX = 4096;
-
 function kind(letter: string, ...fields: Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from(letter, 'latin1'), ...fields]);
 }
@@ -32,7 +30,7 @@ function kind(letter: string, ...fields: Uint8Array[]): Buffer {
  * marked by 0x00 0x00.
  */
 export function escapeName(name: Uint8Array): Buffer {
-  const escaped = Buffer.alloc(Math.min(name.length * 2 + 2, KEY_BYTES_MAX));
+  const escaped = Buffer.alloc(name.length * 2 + 2);
   let length = 0;
   for (const byte of name) {
     escaped[length++] = byte;

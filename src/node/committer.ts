@@ -11,8 +11,8 @@ import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
 import type { Random } from '../base/random.ts';
+import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 import type { DiskFile } from './disk.ts';
-import { FRAGMENT_NAME_BYTES } from './fragmentstore.ts';
 import { identityPath } from './identity.ts';
 import {
   emptyRecordHeader,

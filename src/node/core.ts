@@ -6,10 +6,10 @@
 import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 import { appendSpanBytes, type Committer } from './committer.ts';
 import { crc32c } from './crc32c.ts';
 import type { EntryId, FragmentIndex } from './fragmentindex.ts';
-import { FRAGMENT_NAME_BYTES } from './fragmentstore.ts';
 import { KeyTurns } from './keyturns.ts';
 import {
   decodeRecord,

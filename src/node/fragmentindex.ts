@@ -4,9 +4,9 @@
  * are 32 bytes; their hash is seeded, so that who chooses names cannot choose collisions.
  */
 import { assert } from '../base/assert.ts';
+import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 
 const NAME_WORDS = 8;
-const NAME_BYTES = 32;
 const CHUNK_BITS = 12;
 const CHUNK_ENTRIES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_ENTRIES - 1;
@@ -23,7 +23,7 @@ class Chunk {
   readonly lengths = new Uint32Array(CHUNK_ENTRIES);
 }
 
-const CHUNK_BYTES = CHUNK_ENTRIES * (NAME_BYTES + 12);
+const CHUNK_BYTES = CHUNK_ENTRIES * (FRAGMENT_NAME_BYTES + 12);
 
 /** Entry number, stable while the entry lives; -1 where there is none. */
 export type EntryId = number;
@@ -89,25 +89,31 @@ export class FragmentIndex {
 
   /** A view of the name; copy it before anything else is put in. */
   name(id: EntryId): Buffer {
-    const at = (id & CHUNK_MASK) * NAME_BYTES;
-    return this.#chunk(id).bytes.subarray(at, at + NAME_BYTES);
+    const at = (id & CHUNK_MASK) * FRAGMENT_NAME_BYTES;
+    return this.#chunk(id).bytes.subarray(at, at + FRAGMENT_NAME_BYTES);
   }
 
   /** First four bytes of the name, as the order of names sees them. */
   namePrefix(id: EntryId): number {
-    return this.#chunk(id).bytes.readUInt32BE((id & CHUNK_MASK) * NAME_BYTES);
+    return this.#chunk(id).bytes.readUInt32BE((id & CHUNK_MASK) * FRAGMENT_NAME_BYTES);
   }
 
   compareNames(a: EntryId, b: EntryId): number {
-    const atA = (a & CHUNK_MASK) * NAME_BYTES;
-    const atB = (b & CHUNK_MASK) * NAME_BYTES;
+    const atA = (a & CHUNK_MASK) * FRAGMENT_NAME_BYTES;
+    const atB = (b & CHUNK_MASK) * FRAGMENT_NAME_BYTES;
     const bytesA = this.#chunk(a).bytes;
-    return bytesA.compare(this.#chunk(b).bytes, atB, atB + NAME_BYTES, atA, atA + NAME_BYTES);
+    return bytesA.compare(
+      this.#chunk(b).bytes,
+      atB,
+      atB + FRAGMENT_NAME_BYTES,
+      atA,
+      atA + FRAGMENT_NAME_BYTES,
+    );
   }
 
   /** Puts in a name or moves one that is there. `segment` is not 0. */
   set(name: Uint8Array, segment: number, offset: number, lengthBytes: number): void {
-    assert(segment !== 0 && name.length === NAME_BYTES);
+    assert(segment !== 0 && name.length === FRAGMENT_NAME_BYTES);
     const found = this.find(name);
     const id = found < 0 ? this.#insert() : found;
     const chunk = this.#chunk(id);

@@ -6,9 +6,6 @@
  * BLAKE3 root in the trailer, not the MAC.
  */
 
-/** Fragment names are 32 bytes. */
-export const FRAGMENT_NAME_BYTES = 32;
-export const FRAGMENT_TRAILER_BYTES = 80;
 /** As in 0-db: a value has at most 8 MiB. Trailer included. */
 export const STORED_FRAGMENT_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -27,7 +24,7 @@ export interface NodeHello {
   readonly freeBytes: number;
   /** Equal for nodes whose data lies on one file system. */
   readonly filesystemId: string;
-  /** Records that replay or a scrub found damaged, and bytes of a torn tail that were cut. For reports only. */
+  /** Records that replay found damaged or torn, and fragments that the node's own scrub found corrupt. For reports only. */
   readonly damagedRecords: number;
 }
 

@@ -4,9 +4,9 @@
  * ones: moved by compaction, it must not delete what was stored under the same name after it.
  */
 import { HoldfastError } from '../base/errors.ts';
+import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 import type { Disk } from './disk.ts';
 import type { FragmentIndex } from './fragmentindex.ts';
-import { FRAGMENT_NAME_BYTES } from './fragmentstore.ts';
 import {
   decodeSegmentHeader,
   FLAG_COPY,

@@ -2,6 +2,8 @@
  * Reads everything again, oldest first, and compares it to the roots in the trailers: rot is found before the redundancy is
  * needed. In steps with a budget of bytes; the cursor is kept in `scrub.json`, so that a restart goes on where it was.
  * A record whose header rotted is unreachable after the next start: when its value is still whole it is written anew.
+ * In the gateway the healer's scrub asks for each fragment by name (`verify`), which finds rotten values; rotten headers
+ * it finds only as missing fragments after the next start. The node daemon of the next step runs this one.
  */
 import { HoldfastError } from '../base/errors.ts';
 import type { Location, NodeCore } from './core.ts';

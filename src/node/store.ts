@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { GIB, MIB } from '../base/units.ts';
+import { FRAGMENT_NAME_BYTES, TRAILER_BYTES } from '../coding/trailer.ts';
 import { CapacityKeeper } from './capacity.ts';
 import { appendSpanBytes, Committer, directoryGone } from './committer.ts';
 import { type CompactionProgress, Compactor } from './compaction.ts';
@@ -16,8 +17,6 @@ import { LOOKUPS_MAX, type Location, NodeCore } from './core.ts';
 import type { Disk } from './disk.ts';
 import { FragmentIndex } from './fragmentindex.ts';
 import {
-  FRAGMENT_NAME_BYTES,
-  FRAGMENT_TRAILER_BYTES,
   type FragmentStore,
   type ListPage,
   type NodeHello,
@@ -85,9 +84,9 @@ function validName(name: Uint8Array): void {
 function storedLength(pieces: readonly Uint8Array[]): number {
   let lengthBytes = 0;
   for (const piece of pieces) lengthBytes += piece.length;
-  if (lengthBytes < FRAGMENT_TRAILER_BYTES || lengthBytes > STORED_FRAGMENT_BYTES_MAX) {
+  if (lengthBytes < TRAILER_BYTES || lengthBytes > STORED_FRAGMENT_BYTES_MAX) {
     throw new HoldfastError('InvalidArgument', {
-      detail: `a stored fragment has ${FRAGMENT_TRAILER_BYTES} to ${STORED_FRAGMENT_BYTES_MAX} bytes, not ${lengthBytes}`,
+      detail: `a stored fragment has ${TRAILER_BYTES} to ${STORED_FRAGMENT_BYTES_MAX} bytes, not ${lengthBytes}`,
     });
   }
   return lengthBytes;

@@ -18,6 +18,7 @@ import type { Clock } from '../base/clock.ts';
 import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { CommitOperation, Committer, Precondition } from '../commitlog/commit.ts';
+import { ID_BYTES } from '../crypto/context.ts';
 import { decodeCounter } from '../metadata/counter.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
@@ -35,7 +36,6 @@ const CACHED_BUCKETS_MAX = 10_000;
 const LIST_STEP = 1000;
 /** Epoch records removed in one commit. */
 const EPOCHS_STEP = 500;
-const BUCKET_ID_BYTES = 16;
 const BUCKETS_COUNTER = keys.counter('buckets');
 
 export interface BucketsOptions {
@@ -94,7 +94,7 @@ export class Buckets implements BucketLookup {
     }
     const record: BucketRecord = {
       v: RECORD_FORMAT,
-      bucketId: random.bytes(BUCKET_ID_BYTES),
+      bucketId: random.bytes(ID_BYTES),
       createdMs: clock.nowMs(),
       region,
     };
@@ -224,7 +224,7 @@ export class Buckets implements BucketLookup {
       while (found.size < BUCKETS_MAX * 2) {
         const [entry] = await cursor.next(1);
         if (!entry) break;
-        const bucketId = Buffer.from(entry[0].subarray(1, 1 + BUCKET_ID_BYTES));
+        const bucketId = Buffer.from(entry[0].subarray(1, 1 + ID_BYTES));
         found.set(mapKey(bucketId), bucketId);
         const { to } = prefixRange(prefixes.epochs(bucketId));
         if (!to) break;

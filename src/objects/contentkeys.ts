@@ -17,6 +17,7 @@ import {
   openVersionAuthenticator,
   type VersionContent,
 } from '../crypto/content.ts';
+import { ID_BYTES } from '../crypto/context.ts';
 import type { EpochKey } from '../crypto/epoch.ts';
 import type { CurrentEpoch, EpochKeyring } from '../crypto/keyring.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
@@ -31,7 +32,6 @@ import {
 import type { Change } from './change.ts';
 import { Lru } from './lru.ts';
 
-const ID_BYTES = 16;
 /** About 700 bytes each. */
 const CONTENT_KEYS_MAX = 16_384;
 /** Entries of verified lists, about 200 bytes each; a version of 10,000 parts is 10,000 of them. */

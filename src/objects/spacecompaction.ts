@@ -1,9 +1,6 @@
 /**
- * Space of deleted small objects (design/commits.md, "Content records, shared stripes and space"): what still lives in stripes that
- * are less than half alive is copied, as ciphertext, into a new stripe; content records follow by compare-and-set; the old
- * stripes become tombs whose fragments go an hour later, so that a read under way still finds them. No key is needed.
- *
- * A content that is deleted or moved between copy and commit is left out; its bytes in the new stripe are dead from the start.
+ * Space of deleted small objects (design/commits.md, "Content records, shared stripes and space"): which stripes are less than half
+ * alive, and how many of them fill a new one. relocate.ts moves what lives in them.
  */
 import { CHUNK_PLAINTEXT_BYTES, CHUNK_SEALED_BYTES } from '../crypto/chunked.ts';
 import { decodeCounter } from '../metadata/counter.ts';

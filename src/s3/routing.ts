@@ -4,9 +4,7 @@
  * (docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html). Names are not validated here: that is `objects`.
  */
 import { HoldfastError } from '../base/errors.ts';
-
-/** AWS's bound on a key, in bytes of UTF-8. */
-export const KEY_BYTES_MAX = 1024;
+import { KEY_BYTES_MAX } from '../objects/names.ts';
 
 export interface Route {
   readonly level: 'service' | 'bucket' | 'object';

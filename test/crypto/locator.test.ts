@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { blake3 } from '@noble/hashes/blake3.js';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { FRAGMENT_NAME_BYTES } from '../../src/coding/trailer.ts';
 import {
   createLocator,
   decodePosition,
   encodePosition,
-  NAME_BYTES,
   type Position,
   positionKinds,
   stripeIdOf,
@@ -50,7 +50,7 @@ test('every position comes back from its bytes and from its name', () => {
     fc.property(positions, (position) => {
       expect(decodePosition(encodePosition(position))).toEqual(position);
       const name = locator.nameOf(position);
-      expect(name.length).toBe(NAME_BYTES);
+      expect(name.length).toBe(FRAGMENT_NAME_BYTES);
       expect(locator.invert(name)).toEqual(position);
       expect(locator.fragmentName(stripeIdOf(position), position.index).equals(name)).toBe(true);
     }),
@@ -60,9 +60,9 @@ test('every position comes back from its bytes and from its name', () => {
 test('a name with any bit flipped, of another length or of another grid does not invert', async () => {
   const position: Position = { kind: positionKinds.data, index: 1, logId: 2, term: 3, start: 4, counter: 5 };
   const name = locator.nameOf(position);
-  for (let at = 0; at < NAME_BYTES; at++) expect(locator.invert(flipped(name, at))).toBeUndefined();
+  for (let at = 0; at < FRAGMENT_NAME_BYTES; at++) expect(locator.invert(flipped(name, at))).toBeUndefined();
   for (const length of [0, 31, 33]) expect(locator.invert(Buffer.alloc(length))).toBeUndefined();
-  for (let i = 0; i < 200; i++) expect(locator.invert(randomBytes(NAME_BYTES))).toBeUndefined();
+  for (let i = 0; i < 200; i++) expect(locator.invert(randomBytes(FRAGMENT_NAME_BYTES))).toBeUndefined();
   const swapped = await createLocator({ locator1: keys.locator2, locator2: keys.locator1 });
   const foreign = await createLocator({ locator1: randomBytes(32), locator2: randomBytes(32) });
   expect(swapped.invert(name)).toBeUndefined();

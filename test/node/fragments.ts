@@ -1,10 +1,10 @@
 /** Fragments as a gateway makes them, MAC apart (a node cannot check it): bytes ‖ trailer (design/commits.md, "Names"). */
 import { blake3 } from '../../src/coding/blake3.ts';
-import { FRAGMENT_NAME_BYTES, FRAGMENT_TRAILER_BYTES } from '../../src/node/fragmentstore.ts';
+import { FRAGMENT_NAME_BYTES, TRAILER_BYTES } from '../../src/coding/trailer.ts';
 import type { Prng } from '../simulation/prng.ts';
 
 export function trailerFor(bytes: Uint8Array): Buffer {
-  const trailer = Buffer.alloc(FRAGMENT_TRAILER_BYTES);
+  const trailer = Buffer.alloc(TRAILER_BYTES);
   trailer.set([1, 1, 4, 2, 0, 0], 0);
   trailer.writeUInt16BE(1, 6);
   trailer.writeUInt32BE(bytes.length, 8);

@@ -15,7 +15,7 @@ import type { BufferCounts, PooledBuffer, ReadBuffer, RepairBuffer, WriteBuffer 
 export const OPEN_CHUNKS_MAX = 64;
 
 /**
- * At 4 + 2 about 120 MiB for writing, 96 for reading and 44 for decoding, so that the whole server stays under 512 MiB. Each
+ * What is in use at 4 + 2 (more is reserved): about 120 MiB for writing, 96 for reading and 44 for decoding, so that the whole server stays under 512 MiB. Each
  * upload under way holds a write buffer, each download that is being sent a read buffer.
  */
 export const defaultBufferCounts: BufferCounts = { write: 12, read: 48, rescue: 4, repair: 3 };

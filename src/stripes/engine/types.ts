@@ -40,11 +40,12 @@ export interface RepairBuffer extends PooledBuffer {
 
 /** How many buffers there are of each kind. They are made when first needed and kept. */
 export interface BufferCounts {
-  /** Stripes being written; about 10.3 MiB each at 4 + 2. */
+  /** Stripes being written; at 4 + 2, 10.3 MiB each are in use and 16.4 reserved. */
   readonly write: number;
   /** Windows being read; 2 MiB each. */
   readonly read: number;
-  /** Reads that have to decode, and healing, each with its own so that neither holds up the other; 6.2 MiB each at 4 + 2. */
+  /** Reads that have to decode, and healing, each with its own so that neither holds up the other. At 4 + 2, 6.2 MiB each are in
+   * use and 12.4 reserved. */
   readonly rescue: number;
   readonly repair: number;
   /** Stripes being written again while late puts still read their first memory; as large as the ones before. */
