@@ -9,7 +9,8 @@ import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { Grid, GridNode, NodeState } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { prefixes, prefixRange } from '../metadata/keys.ts';
+import { prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import type { StripeSurgery } from '../stripes/surgery.ts';
 import { ByteBudget } from './budget.ts';
 import { StripeClaims } from './claims.ts';
@@ -275,13 +276,7 @@ export class Healer {
   }
 
   async #eachKey(prefix: Uint8Array, visit: (key: Buffer) => void): Promise<void> {
-    const cursor = this.#parts.engine.cursor(prefixRange(prefix));
-    try {
-      for (let page = await cursor.next(1000); page.length > 0; page = await cursor.next(1000))
-        for (const [key] of page) visit(key);
-    } finally {
-      await cursor.close();
-    }
+    for await (const page of pages(this.#parts.engine, prefix, 1000)) for (const [key] of page) visit(key);
   }
 
   /** What `status` shows of healing. */

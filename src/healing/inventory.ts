@@ -13,7 +13,8 @@ import { HoldfastError } from '../base/errors.ts';
 import { positionKinds } from '../crypto/locator.ts';
 import type { GridNode } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
+import { keys, prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import { isGood } from '../stripes/condition.ts';
 import type { InventoryEntry, StripeSurgery } from '../stripes/surgery.ts';
@@ -92,26 +93,17 @@ async function inventoryPass(
   const claimed = sources.claims.snapshot();
   const add = adder(findings, sources.findingsMax ?? FINDINGS_MAX);
   for (const id of [...inFlight, ...claimed]) findings.undecided.add(id);
-  const cursor = sources.engine.cursor(prefixRange(prefixes.stripes()));
-  try {
-    for (
-      let page = await cursor.next(RECORDS_PER_PAGE);
-      page.length > 0;
-      page = await cursor.next(RECORDS_PER_PAGE)
-    ) {
-      for (const [key, value] of page) {
-        const stripeId = Buffer.from(key.subarray(1));
-        if (!inPart(stripeId, part)) continue;
-        const id = mapKey(stripeId);
-        const found = present.get(id) ?? [];
-        present.delete(id);
-        const record = decodeRecord<StripeRecord>(value);
-        findMissing(node.id, stripeId, record, found, add);
-        if (!claimed.has(id)) findStray(node.id, record, found, add);
-      }
+  for await (const page of pages(sources.engine, prefixes.stripes(), RECORDS_PER_PAGE)) {
+    for (const [key, value] of page) {
+      const stripeId = Buffer.from(key.subarray(1));
+      if (!inPart(stripeId, part)) continue;
+      const id = mapKey(stripeId);
+      const found = present.get(id) ?? [];
+      present.delete(id);
+      const record = decodeRecord<StripeRecord>(value);
+      findMissing(node.id, stripeId, record, found, add);
+      if (!claimed.has(id)) findStray(node.id, record, found, add);
     }
-  } finally {
-    await cursor.close();
   }
   for (const [id, fragments] of present) {
     const stripeId = fragments[0]?.stripeId;

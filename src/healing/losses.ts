@@ -7,7 +7,8 @@ import type { Clock } from '../base/clock.ts';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts';
 import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { prefixes, prefixRange } from '../metadata/keys.ts';
+import { prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import { isGood } from '../stripes/condition.ts';
 import type { DamageMarker } from './damage.ts';
@@ -125,22 +126,13 @@ export class LossWatch {
       page: readonly { readonly stripeId: Buffer; readonly record: StripeRecord }[],
     ) => Promise<void> | void,
   ): Promise<void> {
-    const cursor = this.#engine.cursor(prefixRange(prefixes.stripes()));
-    try {
-      for (
-        let page = await cursor.next(RECORDS_PER_PAGE);
-        page.length > 0;
-        page = await cursor.next(RECORDS_PER_PAGE)
-      ) {
-        await visit(
-          page.map(([key, value]) => ({
-            stripeId: Buffer.from(key.subarray(1)),
-            record: decodeRecord<StripeRecord>(value),
-          })),
-        );
-      }
-    } finally {
-      await cursor.close();
+    for await (const page of pages(this.#engine, prefixes.stripes(), RECORDS_PER_PAGE)) {
+      await visit(
+        page.map(([key, value]) => ({
+          stripeId: Buffer.from(key.subarray(1)),
+          record: decodeRecord<StripeRecord>(value),
+        })),
+      );
     }
   }
 }

@@ -10,7 +10,8 @@ import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
+import { keys, prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import { isGood, queueKey, spareFragments } from '../stripes/condition.ts';
 import type { RebuildResult, StripeSurgery } from '../stripes/surgery.ts';
@@ -104,17 +105,12 @@ export class Repairer {
 
   async #firstQueued(count: number): Promise<Buffer[]> {
     const found: Buffer[] = [];
-    const cursor = this.#parts.engine.cursor(prefixRange(prefixes.queue()));
-    try {
-      for (let page = await cursor.next(QUEUE_PAGE); page.length > 0; page = await cursor.next(QUEUE_PAGE)) {
-        for (const [key] of page) {
-          const stripeId = Buffer.from(key.subarray(-16));
-          if (!this.isDeferred(stripeId)) found.push(stripeId);
-          if (found.length >= count) return found;
-        }
+    for await (const page of pages(this.#parts.engine, prefixes.queue(), QUEUE_PAGE)) {
+      for (const [key] of page) {
+        const stripeId = Buffer.from(key.subarray(-16));
+        if (!this.isDeferred(stripeId)) found.push(stripeId);
+        if (found.length >= count) return found;
       }
-    } finally {
-      await cursor.close();
     }
     return found;
   }

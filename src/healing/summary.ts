@@ -5,7 +5,8 @@
 import type { Clock } from '../base/clock.ts';
 import { answers, type Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { prefixes, prefixRange } from '../metadata/keys.ts';
+import { prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import { isGood } from '../stripes/condition.ts';
 
@@ -70,26 +71,17 @@ export class StripeCounter {
     );
     const byMissing: number[] = [];
     let [total, atRisk, unreadable, narrow, missingBytes] = [0, 0, 0, 0, 0];
-    const cursor = this.#engine.cursor(prefixRange(prefixes.stripes()));
-    try {
-      for (
-        let page = await cursor.next(RECORDS_PER_PAGE);
-        page.length > 0;
-        page = await cursor.next(RECORDS_PER_PAGE)
-      ) {
-        for (const [, value] of page) {
-          const record = decodeRecord<StripeRecord>(value);
-          const missing = countMissing(record, answering);
-          total += 1;
-          byMissing[missing] = (byMissing[missing] ?? 0) + 1;
-          missingBytes += missing * record.fragmentLengthBytes;
-          if (missing > record.m) unreadable += 1;
-          else if (missing > 0 && missing === record.m) atRisk += 1;
-          if (record.k + record.m < this.#width) narrow += 1;
-        }
+    for await (const page of pages(this.#engine, prefixes.stripes(), RECORDS_PER_PAGE)) {
+      for (const [, value] of page) {
+        const record = decodeRecord<StripeRecord>(value);
+        const missing = countMissing(record, answering);
+        total += 1;
+        byMissing[missing] = (byMissing[missing] ?? 0) + 1;
+        missingBytes += missing * record.fragmentLengthBytes;
+        if (missing > record.m) unreadable += 1;
+        else if (missing > 0 && missing === record.m) atRisk += 1;
+        if (record.k + record.m < this.#width) narrow += 1;
       }
-    } finally {
-      await cursor.close();
     }
     const tookMs = this.#clock.monotonicMs() - startedMs;
     this.#validUntilMs = this.#clock.monotonicMs() + Math.max(KEPT_MS_MIN, tookMs / COUNTING_SHARE_MAX);

@@ -10,7 +10,8 @@ import { HoldfastError, hasCode } from '../base/errors.ts';
 import { MINUTE_MS } from '../base/units.ts';
 import type { Grid } from '../grid/types.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { prefixes, prefixRange } from '../metadata/keys.ts';
+import { prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import type { ByteBudget } from './budget.ts';
 import type { StripeClaims } from './claims.ts';
@@ -82,23 +83,14 @@ export class Transcoder {
   async #choose(width: number): Promise<{ stripeId: Buffer; record: StripeRecord }[]> {
     const chosen: { stripeId: Buffer; record: StripeRecord }[] = [];
     const nowMs = this.#parts.clock.monotonicMs();
-    const cursor = this.#parts.engine.cursor(prefixRange(prefixes.stripes()));
-    try {
-      for (
-        let page = await cursor.next(RECORDS_PER_PAGE);
-        page.length > 0;
-        page = await cursor.next(RECORDS_PER_PAGE)
-      ) {
-        for (const [key, value] of page) {
-          const record = decodeRecord<StripeRecord>(value);
-          const stripeId = Buffer.from(key.subarray(1));
-          if (!hasWrongWidth(record, width) || (this.#deferred.get(mapKey(stripeId)) ?? 0) > nowMs) continue;
-          chosen.push({ stripeId, record });
-          if (chosen.length >= STRIPES_PER_STEP_MAX) return chosen;
-        }
+    for await (const page of pages(this.#parts.engine, prefixes.stripes(), RECORDS_PER_PAGE)) {
+      for (const [key, value] of page) {
+        const record = decodeRecord<StripeRecord>(value);
+        const stripeId = Buffer.from(key.subarray(1));
+        if (!hasWrongWidth(record, width) || (this.#deferred.get(mapKey(stripeId)) ?? 0) > nowMs) continue;
+        chosen.push({ stripeId, record });
+        if (chosen.length >= STRIPES_PER_STEP_MAX) return chosen;
       }
-    } finally {
-      await cursor.close();
     }
     return chosen;
   }

@@ -9,7 +9,8 @@ import { hasCode } from '../base/errors.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import { decodeCounter } from '../metadata/counter.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
+import { keys, prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import {
   type ContentRecord,
   decodeRecord,
@@ -84,16 +85,11 @@ export class SpaceKeeper {
 
   /** Stripes without live bytes that are no tombs yet: a crash came between two commits. Walks all live counters. */
   async *findEmptyStripes(): AsyncGenerator<Buffer, void, void> {
-    const cursor = this.#engine.cursor(prefixRange(prefixes.live()));
-    try {
-      for (let page = await cursor.next(SCAN_PAGE); page.length > 0; page = await cursor.next(SCAN_PAGE)) {
-        for (const [key, value] of page) {
-          const stripeId = Buffer.from(key.subarray(1));
-          if (decodeCounter(value) === 0 && !this.#unsettled.has(stripeId)) yield stripeId;
-        }
+    for await (const page of pages(this.#engine, prefixes.live(), SCAN_PAGE)) {
+      for (const [key, value] of page) {
+        const stripeId = Buffer.from(key.subarray(1));
+        if (decodeCounter(value) === 0 && !this.#unsettled.has(stripeId)) yield stripeId;
       }
-    } finally {
-      await cursor.close();
     }
   }
 

@@ -9,7 +9,8 @@ import { defined } from '../base/assert.ts';
 import { mapKey } from '../base/bytes.ts';
 import { hasCode } from '../base/errors.ts';
 import { HOUR_MS } from '../base/units.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
+import { keys, prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import {
   type ContentPage,
   type ContentRecord,
@@ -49,23 +50,14 @@ export async function livingIn(
   record: StripeRecord,
 ): Promise<Living[]> {
   const found: Living[] = [];
-  const cursor = context.engine.cursor(prefixRange(prefixes.refs(stripeId)));
-  try {
-    for (
-      let page = await cursor.next(REFS_PER_READ);
-      page.length > 0;
-      page = await cursor.next(REFS_PER_READ)
-    ) {
-      for (const [key, contentId] of page) {
-        const offsetBytes = key.readUInt32BE(key.length - 4);
-        const place = await findExtent(context, contentId, stripeId, offsetBytes);
-        if (place === undefined) continue;
-        const source = { stripeId, record, offsetBytes, lengthBytes: place.extent.lengthBytes };
-        found.push({ contentId: Buffer.from(contentId), ...place, source });
-      }
+  for await (const page of pages(context.engine, prefixes.refs(stripeId), REFS_PER_READ)) {
+    for (const [key, contentId] of page) {
+      const offsetBytes = key.readUInt32BE(key.length - 4);
+      const place = await findExtent(context, contentId, stripeId, offsetBytes);
+      if (place === undefined) continue;
+      const source = { stripeId, record, offsetBytes, lengthBytes: place.extent.lengthBytes };
+      found.push({ contentId: Buffer.from(contentId), ...place, source });
     }
-  } finally {
-    await cursor.close();
   }
   return found;
 }

@@ -4,7 +4,8 @@
  */
 import { CHUNK_PLAINTEXT_BYTES, CHUNK_SEALED_BYTES } from '../crypto/chunked.ts';
 import { decodeCounter } from '../metadata/counter.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
+import { keys, prefixes } from '../metadata/keys.ts';
+import { pages } from '../metadata/pages.ts';
 import { decodeRecord, type StripeRecord } from '../metadata/records.ts';
 import type { ObjectsContext } from './context.ts';
 import { type Living, livingIn, moveContents } from './relocate.ts';
@@ -80,25 +81,16 @@ async function* candidates(
   context: ObjectsContext,
   unsettled: UnsettledStripes,
 ): AsyncGenerator<Candidate, void, void> {
-  const cursor = context.engine.cursor(prefixRange(prefixes.live()));
-  try {
-    for (
-      let page = await cursor.next(COUNTERS_PER_READ);
-      page.length > 0;
-      page = await cursor.next(COUNTERS_PER_READ)
-    ) {
-      const alive = page
-        .map(([key, value]) => ({ stripeId: Buffer.from(key.subarray(1)), liveBytes: decodeCounter(value) }))
-        .filter(({ stripeId, liveBytes }) => liveBytes > 0 && !unsettled.has(stripeId));
-      const records = await context.engine.getMany(alive.map(({ stripeId }) => keys.stripe(stripeId)));
-      for (const [i, { stripeId, liveBytes }] of alive.entries()) {
-        const bytes = records[i];
-        if (bytes === undefined) continue;
-        const record = decodeRecord<StripeRecord>(bytes);
-        if (liveBytes < record.stripeLengthBytes * LIVE_SHARE_MIN) yield { stripeId, record, liveBytes };
-      }
+  for await (const page of pages(context.engine, prefixes.live(), COUNTERS_PER_READ)) {
+    const alive = page
+      .map(([key, value]) => ({ stripeId: Buffer.from(key.subarray(1)), liveBytes: decodeCounter(value) }))
+      .filter(({ stripeId, liveBytes }) => liveBytes > 0 && !unsettled.has(stripeId));
+    const records = await context.engine.getMany(alive.map(({ stripeId }) => keys.stripe(stripeId)));
+    for (const [i, { stripeId, liveBytes }] of alive.entries()) {
+      const bytes = records[i];
+      if (bytes === undefined) continue;
+      const record = decodeRecord<StripeRecord>(bytes);
+      if (liveBytes < record.stripeLengthBytes * LIVE_SHARE_MIN) yield { stripeId, record, liveBytes };
     }
-  } finally {
-    await cursor.close();
   }
 }
