@@ -104,15 +104,33 @@ export class Repairer {
   }
 
   async #firstQueued(count: number): Promise<Buffer[]> {
+    const { engine } = this.#parts;
     const found: Buffer[] = [];
-    for await (const page of pages(this.#parts.engine, prefixes.queue(), QUEUE_PAGE)) {
-      for (const [key] of page) {
-        const stripeId = Buffer.from(key.subarray(-16));
-        if (!this.isDeferred(stripeId)) found.push(stripeId);
+    for await (const page of pages(engine, prefixes.queue(), QUEUE_PAGE)) {
+      const stripeIds = page.map(([key]) => Buffer.from(key.subarray(-16)));
+      const records = await engine.getMany(stripeIds.map((stripeId) => keys.stripe(stripeId)));
+      for (const [at, [key]] of page.entries()) {
+        const stripeId = stripeIds[at] as Buffer;
+        const bytes = records[at];
+        if (!isEntryOf(key, stripeId, bytes)) await this.#dropStale(key, stripeId, bytes);
+        else if (!this.isDeferred(stripeId)) found.push(stripeId);
         if (found.length >= count) return found;
       }
     }
     return found;
+  }
+
+  /** The queue is an index over records: an entry that its record does not ask for would be taken up for ever. */
+  async #dropStale(entry: Buffer, stripeId: Buffer, expect: Buffer | undefined): Promise<void> {
+    try {
+      await this.#parts.committer.commit(
+        [{ type: 'del', key: entry }],
+        [{ key: keys.stripe(stripeId), expect }],
+      );
+    } catch (error) {
+      // The record changed since it was read, and its entry with it.
+      if (!hasCode(error, 'CommitConflict')) throw error;
+    }
   }
 
   /** Brings one stripe back to full redundancy. False when it stays as it is. */
@@ -218,4 +236,9 @@ export class Repairer {
     const away = record.nodes.filter((node, index) => isGood(record, index) && !this.#answers(node)).length;
     return spareFragments(record) - away;
   }
+}
+
+function isEntryOf(entry: Buffer, stripeId: Buffer, bytes: Buffer | undefined): boolean {
+  if (bytes === undefined) return false;
+  return queueKey(stripeId, decodeRecord<StripeRecord>(bytes))?.equals(entry) === true;
 }

@@ -216,6 +216,20 @@ describe('repair', () => {
     expect((await queueOf(world.engine)).found).toEqual([]);
   });
 
+  test('entries that no record asks for are dropped, not taken up for ever', async () => {
+    const world = setUp();
+    await world.put(0);
+    const stale = [keys.queue(1, 5, stripeId(0)), keys.queue(0, 5, stripeId(9))];
+    const value = encodeRecord({ v: RECORD_FORMAT, reason: 'left behind' });
+    await world.engine.batch(
+      stale.map((key) => ({ type: 'put', key, value })),
+      { sync: true },
+    );
+    expect(await world.repairer.step()).toBe(0);
+    expect((await queueOf(world.engine)).found).toEqual([]);
+    expect(await world.read(0)).toBeDefined();
+  });
+
   test('a record changed meanwhile is not overwritten', async () => {
     let world: ReturnType<typeof setUp>;
     let rounds = 0;
