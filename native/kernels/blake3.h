@@ -1,0 +1,56 @@
+/*
+ * BLAKE3 (github.com/BLAKE3-team/BLAKE3-specs): hash, keyed hash, derive_key, batches, and the pieces a streaming caller needs: chaining
+ * values of whole 16-KiB groups, which are also the leaves of a Bao outboard with chunk groups.
+ */
+#ifndef HF_BLAKE3_H
+#define HF_BLAKE3_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu.h"
+
+#define HF_BLAKE3_BYTES 32
+#define HF_BLAKE3_KEY_BYTES 32
+#define HF_BLAKE3_CHUNK_BYTES 1024
+#define HF_BLAKE3_GROUP_BYTES 16384
+
+typedef enum { HF_BLAKE3_HASH, HF_BLAKE3_KEYED, HF_BLAKE3_DERIVE_CONTEXT, HF_BLAKE3_DERIVE_KEY } hf_blake3_mode;
+
+void hf_blake3_select(hf_level level);
+
+/* Key words and flags of a mode. `key` has 32 bytes for KEYED (the key) and DERIVE_KEY (the hash of the context), else it is ignored. */
+typedef struct {
+  uint32_t key[8];
+  uint32_t flags;
+} hf_blake3_params;
+
+void hf_blake3_params_init(hf_blake3_params *params, hf_blake3_mode mode, const uint8_t *key);
+
+/* One message; `output_bytes` of the extendable output. */
+void hf_blake3(const hf_blake3_params *params, const uint8_t *input, size_t length, uint8_t *output, size_t output_bytes);
+
+/* `count` messages of any lengths, 32 bytes each into outputs, one behind the other. Short messages of equal length go in parallel. */
+void hf_blake3_many(const hf_blake3_params *params, const uint8_t *const *inputs, const size_t *lengths, size_t count,
+                    uint8_t *outputs);
+
+/* Chaining value of one whole 16-KiB group that begins at chunk `first_chunk` (a multiple of 16) and is not the whole message. */
+void hf_blake3_group(const hf_blake3_params *params, const uint8_t *group, uint64_t first_chunk, uint8_t chaining_value[32]);
+
+/*
+ * The hash of a message of `length` bytes from the chaining values of its whole groups (32 bytes each; floor(length / 16384) of them)
+ * and its rest (length mod 16384 bytes). A message of at most one group is hashed by `hf_blake3`: this needs length > 16384. When
+ * the rest is empty, the last group is a group like the others.
+ */
+void hf_blake3_from_groups(const hf_blake3_params *params, const uint8_t *chaining_values, const uint8_t *rest, uint64_t length,
+                           uint8_t output[32]);
+
+/*
+ * Bao outboard: the parent nodes of the tree in pre-order, 64 bytes each, over leaves of `group_bytes` (1,024 or 16,384), without the
+ * length prefix. hf_blake3_outboard_bytes says how many; `root` receives the hash.
+ */
+size_t hf_blake3_outboard_bytes(uint64_t length, size_t group_bytes);
+void hf_blake3_outboard(const hf_blake3_params *params, const uint8_t *input, size_t length, size_t group_bytes, uint8_t *outboard,
+                        uint8_t root[32]);
+
+#endif
