@@ -12,8 +12,96 @@ import { HoldfastError } from './errors.ts';
 export const nativeLevels = ['portable', 'ssse3', 'avx2', 'avx2-gfni', 'avx512', 'neon'] as const;
 export type NativeLevel = (typeof nativeLevels)[number];
 
+/**
+ * Jobs on native threads. The first argument is the id under which the callback of `start` is told of the end. Memory that is passed
+ * belongs to the job until then: nativejobs.ts holds it. Without an id the job runs at once, on this thread, and its outcome is
+ * returned: the value, or −(8 · value − code) for a code below 0.
+ */
+/** Of a job that ran at once; undefined of one that was handed over. */
+export type NativeOutcome = number | undefined;
+
+export interface NativeJobFunctions {
+  /** Once a thread. `code`: 0, an errno, or one of jobCodes (nativejobs.ts). */
+  start(
+    computeThreads: number,
+    fileThreads: number,
+    callback: (id: number, code: number, value: number) => void,
+  ): void;
+  /** Whether this process has an OpenSSL whose functions can be used. Without, nothing that seals or opens works. */
+  canSeal(): boolean;
+  /** `runs`: 64 bytes each, as packRuns (stripes/engine/native.ts) makes them. Value: sealed bytes. */
+  seal(
+    id: number | undefined,
+    plaintext: Uint8Array,
+    fragments: Uint8Array,
+    runs: Uint8Array,
+    k: number,
+    m: number,
+    fragmentLengthBytes: number,
+    roots: Uint8Array,
+  ): NativeOutcome;
+  encode(
+    id: number | undefined,
+    fragments: Uint8Array,
+    payloadLengthBytes: number,
+    k: number,
+    m: number,
+    fragmentLengthBytes: number,
+    roots: Uint8Array,
+  ): NativeOutcome;
+  reconstruct(
+    id: number | undefined,
+    k: number,
+    m: number,
+    sourceIndices: Uint8Array,
+    sources: readonly Uint8Array[],
+    wantedIndices: Uint8Array,
+    wanted: readonly Uint8Array[],
+    roots: Uint8Array,
+  ): NativeOutcome;
+  /** At most 255 views. */
+  hashAll(id: number | undefined, views: readonly Uint8Array[], roots: Uint8Array): NativeOutcome;
+  /** `keys`: AEAD key ‖ base nonce. Value: plaintext bytes. */
+  openChunks(
+    id: number | undefined,
+    ciphertext: Uint8Array,
+    plaintext: Uint8Array,
+    keys: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+  ): NativeOutcome;
+  /** Fills the ciphertext first; at once only from the page cache, EAGAIN where that does not have it. `pieces`: descriptor, position and length of each, in order. */
+  readAndOpen(
+    id: number | undefined,
+    ciphertext: Uint8Array,
+    plaintext: Uint8Array,
+    keys: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+    pieces: Float64Array,
+  ): NativeOutcome;
+  /** Bits of `algorithms`: MD5 1, SHA-1 2, SHA-256 4, CRC-32 8, CRC-32C 16, CRC-64/NVME 32. */
+  digestNew(algorithms: number): NativeDigest;
+  digestUpdate(id: number | undefined, digest: NativeDigest, bytes: Uint8Array): undefined;
+  /** Once for each algorithm, when all updates are done. */
+  digestValue(digest: NativeDigest, algorithm: number): Buffer;
+  /** Writes, syncs, looks. Value: the step that failed (1 write, 2 sync, 3 look), and 16 more when file and witness are there. */
+  append(
+    id: number | undefined,
+    file: number,
+    position: number,
+    parts: readonly Uint8Array[],
+    witness: string,
+  ): NativeOutcome;
+}
+
+declare const digestBrand: unique symbol;
+export interface NativeDigest {
+  readonly [digestBrand]: true;
+}
+
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon {
+export interface NativeAddon extends NativeJobFunctions {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];
