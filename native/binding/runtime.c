@@ -12,6 +12,7 @@ struct hf_runtime {
   napi_threadsafe_function callback;
   hf_pool *pools[2];
   hf_digests *digests;
+  hf_receiver *receiver;
   hf_worker here; /* for jobs that run at once */
   size_t outstanding; /* touched by the thread of JavaScript only */
   pthread_mutex_t mutex;
@@ -28,6 +29,11 @@ hf_runtime *hf_runtime_get(napi_env env) {
 
 hf_digests *hf_runtime_digests(hf_runtime *runtime) {
   return runtime->digests;
+}
+
+hf_receiver *hf_runtime_receiver(hf_runtime *runtime) {
+  if (runtime->receiver == NULL) runtime->receiver = hf_receiver_new();
+  return runtime->receiver;
 }
 
 void *hf_job_new(napi_env env, napi_value id_value, size_t bytes) {
@@ -146,6 +152,7 @@ static void report_done(napi_env env, napi_value callback, void *context, void *
 /* Before the thread of JavaScript goes: what runs is run to its end, since it uses memory that goes with it. */
 static void end_runtime(void *data) {
   hf_runtime *runtime = data;
+  if (runtime->receiver != NULL) hf_receiver_free(runtime->receiver);
   hf_pool_close(runtime->pools[HF_POOL_COMPUTE]);
   hf_pool_close(runtime->pools[HF_POOL_FILES]);
   hf_digests_free(runtime->digests);

@@ -11,6 +11,7 @@
 
 #include "../engine/digest.h"
 #include "../engine/pool.h"
+#include "../engine/receiver.h"
 
 typedef struct hf_runtime hf_runtime;
 
@@ -23,7 +24,8 @@ enum {
   HF_JOB_BAD_TAG = -4,    /* value: chunks that opened before it */
   HF_JOB_BAD_LENGTH = -5, /* no run of chunks has that length */
   HF_JOB_SHORT_READ = -6, /* value: index of the piece */
-  HF_JOB_FILE_FAILED = -7 /* only in the answer of a job that ran at once; value: the errno */
+  HF_JOB_FILE_FAILED = -7, /* only in the answer of a job that ran at once; value: the errno */
+  HF_JOB_CLOSED = -8      /* never of a job that runs at once */
 };
 
 typedef struct hf_job {
@@ -62,5 +64,7 @@ void hf_job_refused(napi_env env, hf_job *job);
 void hf_job_done(hf_job *job, int32_t code, double value);
 
 hf_digests *hf_runtime_digests(hf_runtime *runtime);
+/* Made at the first call; NULL where there is none. */
+hf_receiver *hf_runtime_receiver(hf_runtime *runtime);
 
 #endif

@@ -93,6 +93,21 @@ export interface NativeJobFunctions {
     parts: readonly Uint8Array[],
     witness: string,
   ): NativeOutcome;
+  /** Undefined where sockets cannot be received from natively. */
+  inletOpen(descriptor: number): NativeInlet | undefined;
+  /**
+   * Ends when the target is full, when `waitMs` (at most 60,000) have passed, or with the connection; one at a time. Value: twice the
+   * bytes that came, and one more when the peer sends no more.
+   */
+  inletReceive(id: number | undefined, inlet: NativeInlet, target: Uint8Array, waitMs: number): undefined;
+  /** A receive under way ends with jobCodes.closed. */
+  inletClose(inlet: NativeInlet): void;
+}
+
+declare const inletBrand: unique symbol;
+/** A socket that is received from natively: a duplicate of its descriptor. */
+export interface NativeInlet {
+  readonly [inletBrand]: true;
 }
 
 declare const digestBrand: unique symbol;

@@ -25,6 +25,7 @@ export const jobCodes = {
   shortRead: -6,
   /** Only of jobs that run at once; the value is the errno. */
   fileFailed: -7,
+  closed: -8,
 } as const;
 
 /** How a job failed. `code` is an errno's name for files, `nativeCode` what native code said, `value` what it adds. */
