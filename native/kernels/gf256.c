@@ -33,39 +33,32 @@ struct hf_gf256_matrix {
   hf_gf256_group groups[];
 };
 
-/* The first row of a group; groups differ by at most one row. */
-static size_t first_row(size_t group, size_t group_count, size_t rows) {
-  return group * rows / group_count;
-}
-
-static void prepare_group(const hf_gf256_kernel *kernel, const hf_gf256_group *group, uint8_t *entries) {
-  for (size_t s = 0; s < group->columns; s++) {
-    for (size_t row = 0; row < group->rows; row++, entries += kernel->entry_bytes) {
-      kernel->prepare(group->coefficients[row * group->columns + s], entries);
-    }
-  }
+/* Groups differ by at most one row. */
+static size_t group_rows(size_t group, size_t group_count, size_t rows) {
+  return (group + 1) * rows / group_count - group * rows / group_count;
 }
 
 hf_gf256_matrix *hf_gf256_matrix_new(const uint8_t *coefficients, size_t rows, size_t columns) {
   if (rows == 0 || columns == 0 || rows > HF_SHARDS_MAX || columns > HF_SHARDS_MAX) return NULL;
   const hf_gf256_kernel *kernel = selected;
   size_t group_count = (rows + kernel->rows_max - 1) / kernel->rows_max;
-  size_t cells = rows * columns;
+  size_t entries_bytes = 0;
+  for (size_t g = 0; g < group_count; g++) entries_bytes += columns * kernel->source_bytes(group_rows(g, group_count, rows));
   size_t head = sizeof(hf_gf256_matrix) + group_count * sizeof(hf_gf256_group);
-  hf_gf256_matrix *matrix = malloc(head + cells * (kernel->entry_bytes + 1));
+  hf_gf256_matrix *matrix = malloc(head + entries_bytes + rows * columns);
   if (matrix == NULL) return NULL;
   uint8_t *entries = (uint8_t *)matrix + head;
-  uint8_t *kept = entries + cells * kernel->entry_bytes;
-  memcpy(kept, coefficients, cells);
+  uint8_t *kept = entries + entries_bytes;
+  memcpy(kept, coefficients, rows * columns);
   matrix->kernel = kernel;
   matrix->columns = columns;
   matrix->group_count = group_count;
   for (size_t g = 0; g < group_count; g++) {
-    size_t row = first_row(g, group_count, rows);
-    uint8_t *group_entries = entries + row * columns * kernel->entry_bytes;
-    matrix->groups[g] =
-        (hf_gf256_group){first_row(g + 1, group_count, rows) - row, columns, kept + row * columns, group_entries};
-    prepare_group(kernel, &matrix->groups[g], group_entries);
+    hf_gf256_group *group = &matrix->groups[g];
+    *group = (hf_gf256_group){group_rows(g, group_count, rows), columns, kept, entries};
+    kernel->prepare(group, entries);
+    kept += group->rows * columns;
+    entries += columns * kernel->source_bytes(group->rows);
   }
   return matrix;
 }

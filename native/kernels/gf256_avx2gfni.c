@@ -1,11 +1,10 @@
 /* Products of 32 bytes with a bit matrix each. */
 #include <immintrin.h>
-#include <string.h>
 
-#include "gf256field.h"
+#include "gf256entries.h"
 
 #define VECTOR_BYTES 32
-#define ENTRY_BYTES 8
+#define ENTRY_BYTES HF_BIT_MATRIX_BYTES
 
 typedef __m256i vector;
 typedef __m256i operand;
@@ -41,9 +40,4 @@ static inline vector product(factor f, operand o) {
 
 #include "gf256loops.h"
 
-static void prepare(uint8_t coefficient, uint8_t *entry) {
-  uint64_t matrix = hf_gf256_bit_matrix(coefficient);
-  memcpy(entry, &matrix, sizeof matrix);
-}
-
-const hf_gf256_kernel hf_gf256_avx2gfni = {ROWS_MAX, ENTRY_BYTES, prepare, run};
+const hf_gf256_kernel hf_gf256_avx2gfni = {ROWS_MAX, hf_gf256_bit_entries_bytes, hf_gf256_bit_entries, run};

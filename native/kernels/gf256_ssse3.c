@@ -1,7 +1,7 @@
 /* Products by looking up both nibbles of 16 bytes at once. */
-#include <string.h>
 #include <tmmintrin.h>
 
+#include "gf256entries.h"
 #include "gf256field.h"
 
 #define VECTOR_BYTES 16
@@ -46,8 +46,4 @@ static inline vector product(factor f, operand o) {
 
 #include "gf256loops.h"
 
-static void prepare(uint8_t coefficient, uint8_t *entry) {
-  memcpy(entry, hf_gf256_nibbles(coefficient), ENTRY_BYTES);
-}
-
-const hf_gf256_kernel hf_gf256_ssse3 = {ROWS_MAX, ENTRY_BYTES, prepare, run};
+const hf_gf256_kernel hf_gf256_ssse3 = {ROWS_MAX, hf_gf256_nibble_entries_bytes, hf_gf256_nibble_entries, run};

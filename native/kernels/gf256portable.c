@@ -1,43 +1,56 @@
 /*
- * C without intrinsics, written so that a compiler makes vector code of it for whatever processor it aims at: each block of a source
- * is doubled seven times, and every output takes those multiples whose bit is set in its coefficient.
+ * C without intrinsics: a word holds one byte for each of eight rows, so that one look-up of a nibble gives its products with the
+ * coefficients of all of them. Bytes are placed in words by shifts; the order of bytes in memory does not matter.
  */
-#include <string.h>
-
+#include "gf256field.h"
 #include "gf256kernel.h"
 
-#define BLOCK 64
-#define ROWS 4
+#define ROWS_MAX 8
+#define POSITIONS 8 /* of a shard, summed up side by side */
 
-static void prepare(uint8_t coefficient, uint8_t *entry) {
-  for (int bit = 0; bit < 8; bit++) entry[bit] = (coefficient >> bit) & 1 ? 0xff : 0;
+/* Of one source: what each low and each high nibble contributes to all rows. */
+typedef struct {
+  uint64_t low[16];
+  uint64_t high[16];
+} nibble_words;
+
+static size_t source_bytes(size_t rows) {
+  (void)rows;
+  return sizeof(nibble_words);
 }
 
-/* Adds one block of a source to the sums of the group's rows. */
-static void add_block(uint8_t sums[ROWS][BLOCK], const uint8_t *entries, size_t rows, const uint8_t *source) {
-  uint8_t multiple[BLOCK];
-  memcpy(multiple, source, BLOCK);
-  for (int bit = 0; bit < 8; bit++) {
-    for (size_t row = 0; row < rows; row++) {
-      uint8_t mask = entries[row * 8 + bit];
-      for (int i = 0; i < BLOCK; i++) sums[row][i] ^= multiple[i] & mask;
+static void prepare(const hf_gf256_group *group, uint8_t *entries) {
+  nibble_words *words = (nibble_words *)(void *)entries;
+  for (size_t s = 0; s < group->columns; s++) {
+    words[s] = (nibble_words){{0}, {0}};
+    for (size_t row = 0; row < group->rows; row++) {
+      const uint8_t *products = hf_gf256_nibbles(group->coefficients[row * group->columns + s]);
+      for (size_t nibble = 0; nibble < 16; nibble++) {
+        words[s].low[nibble] |= (uint64_t)products[nibble] << (8 * row);
+        words[s].high[nibble] |= (uint64_t)products[16 + nibble] << (8 * row);
+      }
     }
-    for (int i = 0; i < BLOCK; i++) multiple[i] = (uint8_t)((multiple[i] << 1) ^ (0x1d & -(multiple[i] >> 7)));
+  }
+}
+
+/* `count` positions, constant where it is inlined. */
+__attribute__((always_inline)) static inline void step(const size_t count, const hf_gf256_group *group,
+                                                       const uint8_t *const *sources, uint8_t *const *outputs, size_t at) {
+  const nibble_words *words = (const nibble_words *)(const void *)group->entries;
+  uint64_t sums[POSITIONS] = {0};
+  for (size_t s = 0; s < group->columns; s++) {
+    const uint8_t *source = sources[s] + at;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < count; i++) sums[i] ^= words[s].low[source[i] & 15] ^ words[s].high[source[i] >> 4];
+  }
+  for (size_t row = 0; row < group->rows; row++) {
+    for (size_t i = 0; i < count; i++) outputs[row][at + i] = (uint8_t)(sums[i] >> (8 * row));
   }
 }
 
 static void run(const hf_gf256_group *group, const uint8_t *const *sources, uint8_t *const *outputs, size_t from, size_t to) {
-  for (size_t at = from; at < to; at += BLOCK) {
-    size_t length = to - at < BLOCK ? to - at : BLOCK;
-    uint8_t sums[ROWS][BLOCK] = {{0}};
-    uint8_t rest[BLOCK] = {0};
-    for (size_t s = 0; s < group->columns; s++) {
-      const uint8_t *source = sources[s] + at;
-      if (length < BLOCK) source = memcpy(rest, source, length);
-      add_block(sums, group->entries + s * group->rows * 8, group->rows, source);
-    }
-    for (size_t row = 0; row < group->rows; row++) memcpy(outputs[row] + at, sums[row], length);
-  }
+  for (; to - from >= POSITIONS; from += POSITIONS) step(POSITIONS, group, sources, outputs, from);
+  for (; from < to; from++) step(1, group, sources, outputs, from);
 }
 
-const hf_gf256_kernel hf_gf256_portable = {ROWS, 8, prepare, run};
+const hf_gf256_kernel hf_gf256_portable = {ROWS_MAX, source_bytes, prepare, run};

@@ -115,8 +115,38 @@ export interface NativeDigest {
   readonly [digestBrand]: true;
 }
 
+/** Codec 1 for one k + m; keeps prepared matrices. Belongs to the thread that made it. */
+export interface Gf256Coder {
+  /** Fills m parity shards from k data shards. All of one length; no output may overlap anything else. */
+  encode(data: readonly Uint8Array[], parity: readonly Uint8Array[]): void;
+  /** The same where the shards of `shardBytes` lie one after the other in one area each. */
+  encodeArea(data: Uint8Array, parity: Uint8Array, shardBytes: number): void;
+  /**
+   * Rebuilds shards: `present` has k + m entries, at least k of them shards; output i receives the shard of index
+   * `wanted[i]`, which is not present.
+   */
+  decode(
+    present: readonly (Uint8Array | undefined)[],
+    wanted: Uint8Array,
+    outputs: readonly Uint8Array[],
+  ): void;
+}
+
+export interface NativeGf256 {
+  /** k ≥ 1, m ≥ 0, k + m ≤ 255. */
+  readonly Gf256Coder: new (k: number, m: number) => Gf256Coder;
+  /** outputs[r] = Σ matrix[r · columns + s] · sources[s] over GF(2⁸)/0x11D. */
+  gf256Combine(
+    matrix: Uint8Array,
+    rows: number,
+    columns: number,
+    sources: readonly Uint8Array[],
+    outputs: readonly Uint8Array[],
+  ): void;
+}
+
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon extends NativeJobFunctions {
+export interface NativeAddon extends NativeJobFunctions, NativeGf256 {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];
