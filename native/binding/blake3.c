@@ -256,6 +256,72 @@ static napi_value verify_proof(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/*
+ * ---- blake3Short(scratch, key?) -> hash(length) ----
+ *
+ * Names and MACs are hashes of some tens of bytes, where most of a call is finding out what was passed. Here that is done once: the
+ * caller writes the message to `scratch` from its 33rd byte on, hash(length) puts 32 bytes at its beginning. The scratch lies in
+ * shared memory, which cannot be taken away while there is a reference to it.
+ */
+
+typedef struct {
+  hf_blake3_params params;
+  napi_ref scratch;
+  uint8_t *bytes;
+  size_t message_bytes_max;
+} short_hash;
+
+static void free_short(napi_env env, void *bound, void *hint) {
+  (void)hint;
+  napi_delete_reference(env, ((short_hash *)bound)->scratch);
+  free(bound);
+}
+
+static napi_value hash_short(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  void *data = NULL;
+  uint64_t length = 0;
+  HF_NAPI(env, napi_get_cb_info(env, info, &count, &argument, NULL, &data));
+  const short_hash *bound = data;
+  if (!hf_get_size(env, argument, "length", bound->message_bytes_max, &length)) return NULL;
+  hf_blake3(&bound->params, bound->bytes + HF_BLAKE3_BYTES, (size_t)length, bound->bytes, HF_BLAKE3_BYTES);
+  return NULL;
+}
+
+static napi_value bind_short(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], memory, function;
+  hf_blake3_params params;
+  hf_bytes scratch;
+  bool is_private = true;
+  if (!hf_arguments(env, info, 2, arguments) || !hf_get_bytes(env, arguments[0], "scratch", &scratch)) return NULL;
+  HF_NAPI(env, napi_get_typedarray_info(env, arguments[0], NULL, NULL, NULL, &memory, NULL));
+  HF_NAPI(env, napi_is_arraybuffer(env, memory, &is_private));
+  if (is_private || scratch.length < HF_BLAKE3_BYTES) {
+    hf_throw_range(env, "scratch", "must be 32 bytes or more of shared memory");
+    return NULL;
+  }
+  if (!get_params(env, arguments[1], &params)) return NULL;
+  short_hash *bound = malloc(sizeof *bound);
+  if (bound == NULL) {
+    napi_throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "no memory for a hash");
+    return NULL;
+  }
+  *bound = (short_hash){params, NULL, scratch.bytes, scratch.length - HF_BLAKE3_BYTES};
+  if (napi_create_reference(env, arguments[0], 1, &bound->scratch) != napi_ok) {
+    hf_throw_last(env);
+    free(bound);
+    return NULL;
+  }
+  if (napi_create_function(env, "hash", NAPI_AUTO_LENGTH, hash_short, bound, &function) != napi_ok ||
+      napi_add_finalizer(env, function, bound, free_short, NULL, NULL) != napi_ok) {
+    hf_throw_last(env);
+    free_short(env, bound, NULL);
+    return NULL;
+  }
+  return function;
+}
+
 /* ---- new Blake3Hasher(key?): a message in pieces ---- */
 
 static const napi_type_tag hasher_tag = {0x6b2d1f0a83c94e57u, 0x9e41c70d52ab8f36u};
@@ -360,6 +426,7 @@ int hf_define_blake3(napi_env env, napi_value exports) {
       {"blake3Hash", hash},          {"blake3Keyed", keyed},   {"blake3Derive", derive},
       {"blake3Many", many},          {"blake3Groups", groups}, {"blake3FromGroups", from_groups},
       {"blake3Outboard", outboard},  {"blake3Proof", proof},   {"blake3VerifyProof", verify_proof},
+      {"blake3Short", bind_short},
   };
   return hf_define(env, exports, functions, sizeof functions / sizeof *functions) && define_hasher(env, exports);
 }
