@@ -145,8 +145,55 @@ export interface NativeGf256 {
   ): void;
 }
 
+/** One view, or at most 256 that are hashed one behind the other. */
+export type NativeBlake3Data = Uint8Array | readonly Uint8Array[];
+
+/** A message in pieces. */
+export interface NativeBlake3Hasher {
+  update(bytes: Uint8Array): this;
+  /** Fills `output` with the hash of what there is so far; more may follow. */
+  digest(output: Uint8Array): void;
+  reset(): this;
+}
+
+/**
+ * BLAKE3 (native/binding/blake3.c). Outputs are filled to their length, which may be any where it is the output of a hash, and must not
+ * overlap the input. With a `key` (32 bytes) it is the keyed mode. A leaf has `groupBytes`: 1,024 or 16,384.
+ */
+export interface NativeBlake3 {
+  blake3Hash(data: NativeBlake3Data, output: Uint8Array): void;
+  blake3Keyed(key: Uint8Array, data: NativeBlake3Data, output: Uint8Array): void;
+  /** `context` has at most 4,096 bytes of UTF-8. */
+  blake3Derive(context: string, material: NativeBlake3Data, output: Uint8Array): void;
+  /** At most 1,024 messages, 32 bytes of `outputs` for each. Those of equal length up to 1 KiB go side by side. */
+  blake3Many(list: readonly Uint8Array[], outputs: Uint8Array, key?: Uint8Array): void;
+  /** Chaining values (32 bytes each) of whole groups of 16 KiB that are not the whole message. */
+  blake3Groups(bytes: Uint8Array, firstChunk: number, output: Uint8Array, key?: Uint8Array): void;
+  /** The hash of a message longer than a group: of its groups' chaining values and the rest, shorter than a group. */
+  blake3FromGroups(chainingValues: Uint8Array, rest: Uint8Array, output: Uint8Array, key?: Uint8Array): void;
+  /** The Bao outboard without its length prefix: the parents in pre-order, 64 bytes each. */
+  blake3Outboard(bytes: Uint8Array, groupBytes: number, key?: Uint8Array): { outboard: Buffer; root: Buffer };
+  /** The parents above a leaf, root first. */
+  blake3Proof(outboard: Uint8Array, length: number, groupBytes: number, leaf: number): Buffer;
+  /** Whether `bytes` are that leaf of the message with this root and length. */
+  blake3VerifyProof(
+    root: Uint8Array,
+    length: number,
+    groupBytes: number,
+    leaf: number,
+    bytes: Uint8Array,
+    proof: Uint8Array,
+    key?: Uint8Array,
+  ): boolean;
+  /**
+   * For messages of some tens of bytes: hash(length) hashes `scratch` (shared memory) from its 33rd byte on into its first 32 bytes.
+   */
+  blake3Short(scratch: Uint8Array, key?: Uint8Array): (length: number) => void;
+  readonly Blake3Hasher: new (key?: Uint8Array) => NativeBlake3Hasher;
+}
+
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon extends NativeJobFunctions, NativeGf256 {
+export interface NativeAddon extends NativeJobFunctions, NativeGf256, NativeBlake3 {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];
