@@ -19,7 +19,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 
 const clmul = ['-mssse3', '-msse4.1', '-mpclmul'];
-const avx2 = [...clmul, '-mavx2', '-mbmi2'];
+const avx2 = [...clmul, '-mavx2', '-mbmi', '-mbmi2'];
 const gfni = [...avx2, '-mgfni', '-mvpclmulqdq'];
 const instructionFlags = {
   x64: {

@@ -192,8 +192,37 @@ export interface NativeBlake3 {
   readonly Blake3Hasher: new (key?: Uint8Array) => NativeBlake3Hasher;
 }
 
+/** native/binding/crc.c. Values are finished ones: that of a followed by b is crc(b, crc(a)). */
+export interface NativeCrc {
+  crc32(bytes: Uint8Array, initial?: number): number;
+  crc32c(bytes: Uint8Array, initial?: number): number;
+  crc64nvme(bytes: Uint8Array, initial?: bigint): bigint;
+  /** The value of two parts, one behind the other, from theirs and the length of the second, at most 2⁵³. */
+  crc32Combine(first: number, second: number, secondLengthBytes: number): number;
+  crc32cCombine(first: number, second: number, secondLengthBytes: number): number;
+  crc64nvmeCombine(first: bigint, second: bigint, secondLengthBytes: number): bigint;
+}
+
+/** A running MD5 in native memory; its digest can be taken once. */
+export interface NativeMd5State {
+  readonly nativeMd5State: unique symbol;
+}
+
+/** native/binding/md5.c. */
+export interface NativeMd5 {
+  md5(bytes: Uint8Array): Buffer;
+  md5Create(): NativeMd5State;
+  md5Update(state: NativeMd5State, bytes: Uint8Array): void;
+  md5Digest(state: NativeMd5State): Buffer;
+  /** views[i] into states[i], at most 16 distinct ones side by side; lengths may differ. */
+  md5UpdateMany(states: readonly NativeMd5State[], views: readonly Uint8Array[]): void;
+  /** For tests and benchmarks: the kernels of this level, and to use one for any number of streams (undefined: the fastest for each). */
+  md5Kernels(): string[];
+  md5SelectKernel(name?: string): void;
+}
+
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon extends NativeJobFunctions, NativeGf256, NativeBlake3 {
+export interface NativeAddon extends NativeJobFunctions, NativeGf256, NativeBlake3, NativeCrc, NativeMd5 {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];
