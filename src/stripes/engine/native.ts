@@ -5,6 +5,7 @@
  *
  * Codec 2 has no native form and goes to worker threads, which are made when the first such stripe comes.
  */
+import { AssertionError } from '../../base/assert.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { NativeJobFunctions } from '../../base/native.ts';
 import {
@@ -23,6 +24,7 @@ import { type ChunkKeys, TAG_BYTES } from '../../crypto/chunked.ts';
 import { stripeShape } from '../shape.ts';
 import type { BodyDigester, SealRun } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
+import { fromPlainError, toPlainError } from './errors.ts';
 import { inputBytes } from './inlining.ts';
 import { checkRoom, checkSeal, type KernelJob } from './kernels.ts';
 import { NativeDigester } from './nativedigester.ts';
@@ -60,8 +62,8 @@ export class NativeEngine extends BaseEngine {
       this.#portable ??= new WorkerEngine(this.#options);
       return this.#portable.runOnThread(job, signal);
     }
-    const { call, held, result } = prepare(this.#jobs.addon, job);
     try {
+      const { call, held, result } = prepare(this.#jobs.addon, job);
       const small = inputBytes(job) <= INLINE_BYTES_MAX;
       const value = small ? this.#jobs.runNow(call) : await this.#compute.run(job.kind, call, held, signal);
       return result ?? value;
@@ -202,9 +204,14 @@ function packKeys({ aeadKey, baseNonce }: ChunkKeys): Buffer {
   return Buffer.concat([aeadKey, baseNonce]);
 }
 
+/** What native code says is ours to answer for; an abort's reason and a HoldfastError stay what they are. */
 function asHoldfast(error: unknown): unknown {
-  if (!(error instanceof NativeJobError)) return error;
-  return new HoldfastError('InternalError', { detail: `stripe engine: ${error.message}`, cause: error });
+  if (error instanceof NativeJobError) {
+    return new HoldfastError('InternalError', { detail: `stripe engine: ${error.message}`, cause: error });
+  }
+  return error instanceof AssertionError || error instanceof RangeError
+    ? fromPlainError(toPlainError(error), error)
+    : error;
 }
 
 /** A bad tag or length is an answer; what a file says is passed on, so that whoever reads can go another way. */
