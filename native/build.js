@@ -33,7 +33,7 @@ const instructionFlags = {
 const allSuffixes = Object.values(instructionFlags).flatMap((flags) => Object.keys(flags));
 
 /** Sources for an architecture, each with the flags of its instruction set. */
-function sources(arch) {
+export function sources(arch) {
   const flags = instructionFlags[arch] ?? {};
   return readdirSync(here, { recursive: true })
     .filter((name) => name.endsWith('.c') && !name.startsWith('tools'))
@@ -49,7 +49,8 @@ function includes() {
   return dirname(require.resolve('node-api-headers/package.json')).concat('/include');
 }
 
-function run(command, args) {
+/** Runs a command to its end. @throws when it fails */
+export function run(command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('error', reject);
@@ -61,7 +62,13 @@ function run(command, args) {
  * Compiles and links. `cc` may be several words (`zig cc -target …`).
  * @returns the path of the addon
  */
-export async function build({ cc = process.env.CC ?? 'cc', arch = process.arch, out, sanitize = false, quiet = true } = {}) {
+export async function build({
+  cc = process.env.CC ?? 'cc',
+  arch = process.arch,
+  out,
+  sanitize = false,
+  quiet = true,
+} = {}) {
   const [compiler, ...compilerArgs] = cc.split(' ').filter(Boolean);
   const target = out ?? join(root, 'build', sanitize ? 'Sanitized' : 'Release', 'holdfast.node');
   const objects = `${target}.objects-${process.pid}`;

@@ -31,7 +31,10 @@ export interface Gf256Coder {
 
 export interface NativeGf256 {
   /** k ≥ 1, m ≥ 0, k + m ≤ 255. */
-  readonly Gf256Coder: new (k: number, m: number) => Gf256Coder;
+  readonly Gf256Coder: new (
+    k: number,
+    m: number,
+  ) => Gf256Coder;
   /** outputs[r] = Σ matrix[r · columns + s] · sources[s] over GF(2⁸)/0x11D. */
   gf256Combine(
     matrix: Uint8Array,
