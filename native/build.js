@@ -33,7 +33,7 @@ const instructionFlags = {
 const allSuffixes = Object.values(instructionFlags).flatMap((flags) => Object.keys(flags));
 
 /** Sources for an architecture, each with the flags of its instruction set. */
-function sources(arch) {
+export function sources(arch) {
   const flags = instructionFlags[arch] ?? {};
   return readdirSync(here, { recursive: true })
     .filter((name) => name.endsWith('.c') && !name.startsWith('tools'))
@@ -49,7 +49,8 @@ function includes() {
   return dirname(require.resolve('node-api-headers/package.json')).concat('/include');
 }
 
-function run(command, args) {
+/** Runs a command to its end. @throws when it fails */
+export function run(command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('error', reject);

@@ -1,7 +1,6 @@
 #include "gf256.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "gf256kernel.h"
 
@@ -33,6 +32,15 @@ struct hf_gf256_matrix {
   hf_gf256_group groups[];
 };
 
+/*
+ * The source that is read at a position of the kernel's loop over them: the first, the last, the second, the last but one, and so on.
+ * Shards usually lie at one distance from each other. Read in their order they look to the processor like one stream of that stride,
+ * and it fetches ahead along it what nobody wants (Zen 5, 4 + 2 with 64-KiB shards: 86 GB/s in order, 123 so).
+ */
+static size_t source_at(size_t position, size_t columns) {
+  return position % 2 == 0 ? position / 2 : columns - 1 - position / 2;
+}
+
 /* Groups differ by at most one row. */
 static size_t group_rows(size_t group, size_t group_count, size_t rows) {
   return (group + 1) * rows / group_count - group * rows / group_count;
@@ -49,7 +57,9 @@ hf_gf256_matrix *hf_gf256_matrix_new(const uint8_t *coefficients, size_t rows, s
   if (matrix == NULL) return NULL;
   uint8_t *entries = (uint8_t *)matrix + head;
   uint8_t *kept = entries + entries_bytes;
-  memcpy(kept, coefficients, rows * columns);
+  for (size_t row = 0; row < rows; row++) {
+    for (size_t i = 0; i < columns; i++) kept[row * columns + i] = coefficients[row * columns + source_at(i, columns)];
+  }
   matrix->kernel = kernel;
   matrix->columns = columns;
   matrix->group_count = group_count;
@@ -68,13 +78,15 @@ void hf_gf256_matrix_free(hf_gf256_matrix *matrix) {
 }
 
 void hf_gf256_combine(const hf_gf256_matrix *matrix, const uint8_t *const *sources, uint8_t *const *outputs, size_t length) {
+  const uint8_t *ordered[HF_SHARDS_MAX];
+  for (size_t i = 0; i < matrix->columns; i++) ordered[i] = sources[source_at(i, matrix->columns)];
   size_t column = COLUMN_BYTES / matrix->columns / COLUMN_STEP * COLUMN_STEP;
   if (matrix->group_count == 1) column = length;
   for (size_t from = 0; from < length; from += column) {
     size_t to = length - from < column ? length : from + column;
     uint8_t *const *rows = outputs;
     for (size_t g = 0; g < matrix->group_count; g++) {
-      matrix->kernel->run(&matrix->groups[g], sources, rows, from, to);
+      matrix->kernel->run(&matrix->groups[g], ordered, rows, from, to);
       rows += matrix->groups[g].rows;
     }
   }
