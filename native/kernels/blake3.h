@@ -87,6 +87,7 @@ void hf_blake3_outboard(const hf_blake3_params *params, const uint8_t *input, si
  * The proof of one leaf: the parents above it, root first, out of an outboard. hf_blake3_proof_bytes says how many bytes; leaves are
  * counted from 0, and an empty message has one. hf_blake3_verify_proof says whether these bytes are that leaf of the message with this
  * root and length. It reads nothing but its arguments, and any bytes may be given to it; 0 also when leaf, length or proof cannot be.
+ * The length says where a leaf lies in the tree; only the proof of the last leaf proves that it is the length (docs/spec.md, "Security").
  */
 uint64_t hf_blake3_leaves(uint64_t length, size_t group_bytes);
 size_t hf_blake3_proof_bytes(uint64_t length, size_t group_bytes, uint64_t leaf);

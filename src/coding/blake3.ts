@@ -51,3 +51,31 @@ export async function createPortableBlake3(): Promise<KeyedHash> {
     return Buffer.from(plain.digest('binary'));
   };
 }
+
+/** A message in pieces, one after the other: `init` before each message. */
+export interface StreamingBlake3 {
+  init(): void;
+  update(piece: Uint8Array): void;
+  digest(): Buffer;
+}
+
+export async function createStreamingBlake3(): Promise<StreamingBlake3> {
+  if (addon) {
+    const hasher = new addon.Blake3Hasher();
+    return {
+      init: () => void hasher.reset(),
+      update: (piece) => void hasher.update(piece),
+      digest: () => {
+        const digest = Buffer.allocUnsafe(BLAKE3_BYTES);
+        hasher.digest(digest);
+        return digest;
+      },
+    };
+  }
+  const plain = await createBLAKE3();
+  return {
+    init: () => void plain.init(),
+    update: (piece) => void plain.update(piece),
+    digest: () => Buffer.from(plain.digest('binary')),
+  };
+}

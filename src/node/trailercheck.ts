@@ -2,13 +2,12 @@
  * What a node can check of a fragment without keys: `bytes ‖ trailer` (80 bytes; design/commits.md, "Names"), of which the
  * format, the length and the BLAKE3 root matter here. The MAC is for who holds the repair keys.
  */
-import { createBLAKE3 } from 'hash-wasm';
 import { Gate } from '../base/limits.ts';
-import { blake3 } from '../coding/blake3.ts';
+import { blake3, createStreamingBlake3, type StreamingBlake3 } from '../coding/blake3.ts';
 import { parseTrailer, TRAILER_BYTES, type Trailer } from '../coding/trailer.ts';
 import { crc32c } from './crc32c.ts';
 
-/** At most this much is hashed in one turn of the event loop, about 0.4 ms. */
+/** At most this much is hashed in one turn of the event loop, 0.03 ms with the addon and 0.4 without. */
 export const HASH_SLICE_BYTES = 256 * 1024;
 
 /** The trailer, when these last 80 bytes of a stored value are one and belong to its length. */
@@ -44,16 +43,16 @@ export type ReadStored = (target: Buffer, offsetBytes: number) => Promise<boolea
 
 /** Checks stored fragments where they lie, one after the other, a slice per turn of the event loop. */
 export class FragmentVerifier {
-  readonly #hasher: Awaited<ReturnType<typeof createBLAKE3>>;
+  readonly #hasher: StreamingBlake3;
   readonly #slice = Buffer.allocUnsafeSlow(HASH_SLICE_BYTES);
   readonly #turn = new Gate('fragment verification', 1);
 
-  private constructor(hasher: Awaited<ReturnType<typeof createBLAKE3>>) {
+  private constructor(hasher: StreamingBlake3) {
     this.#hasher = hasher;
   }
 
   static async create(): Promise<FragmentVerifier> {
-    return new FragmentVerifier(await createBLAKE3());
+    return new FragmentVerifier(await createStreamingBlake3());
   }
 
   /** `trailerCrc` is checked where the record that holds it can be read. */
@@ -87,6 +86,6 @@ export class FragmentVerifier {
       if (!(await read(slice, at))) return false;
       this.#hasher.update(slice);
     }
-    return Buffer.from(this.#hasher.digest('binary')).equals(root);
+    return this.#hasher.digest().equals(root);
   }
 }

@@ -1,7 +1,12 @@
 import { blake3 as noble } from '@noble/hashes/blake3.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { blake3, createKeyedBlake3 } from '../../src/coding/blake3.ts';
+import {
+  blake3,
+  createKeyedBlake3,
+  createPortableBlake3,
+  createStreamingBlake3,
+} from '../../src/coding/blake3.ts';
 import { createBlake3Simd } from '../../src/coding/blake3simd.ts';
 import { patternBytes } from '../conformance/codec.ts';
 
@@ -33,6 +38,17 @@ const published: readonly (readonly [number, string])[] = [
 
 test.each(published)('the published hash of %i bytes', (length, expected) => {
   expect(blake3(vectorInput(length)).toString('hex')).toBe(expected);
+});
+
+test('the portable path and the streaming one agree with it', async () => {
+  const [portable, streaming] = [await createPortableBlake3(), await createStreamingBlake3()];
+  for (const length of [0, 1, 64, 1024, 4095, 4096, 70_000, 300_000]) {
+    const view = patternBytes(length, length);
+    streaming.init();
+    for (let at = 0; at < length; at += 9999) streaming.update(view.subarray(at, at + 9999));
+    expect(portable(view).equals(blake3(view))).toBe(true);
+    expect(streaming.digest().equals(blake3(view))).toBe(true);
+  }
 });
 
 describe.skipIf(!createBlake3Simd())('four lanes at once', () => {

@@ -5,9 +5,17 @@
  *
  * A failure names the seed.
  */
+import { randomBlake3 } from './random-blake3.ts';
+import { randomCrc } from './random-crc.ts';
 import { randomGf256 } from './random-gf256.ts';
+import { randomMd5 } from './random-md5.ts';
 
-const kernels: Readonly<Record<string, (calls: number, seed: number) => void>> = { gf256: randomGf256 };
+const kernels: Readonly<Record<string, (calls: number, seed: number) => void>> = {
+  blake3: randomBlake3,
+  crc: randomCrc,
+  gf256: randomGf256,
+  md5: randomMd5,
+};
 
 const [name = '', callsText = '100000', seedText = String(Date.now() % 2 ** 31)] = process.argv.slice(2);
 const run = kernels[name];
