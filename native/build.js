@@ -61,7 +61,13 @@ function run(command, args) {
  * Compiles and links. `cc` may be several words (`zig cc -target …`).
  * @returns the path of the addon
  */
-export async function build({ cc = process.env.CC ?? 'cc', arch = process.arch, out, sanitize = false, quiet = true } = {}) {
+export async function build({
+  cc = process.env.CC ?? 'cc',
+  arch = process.arch,
+  out,
+  sanitize = false,
+  quiet = true,
+} = {}) {
   const [compiler, ...compilerArgs] = cc.split(' ').filter(Boolean);
   const target = out ?? join(root, 'build', sanitize ? 'Sanitized' : 'Release', 'holdfast.node');
   const objects = `${target}.objects-${process.pid}`;
