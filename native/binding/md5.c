@@ -135,8 +135,8 @@ static napi_value update_many(napi_env env, napi_callback_info info) {
   size_t lengths[HF_MD5_LANES_MAX];
   uint32_t count = 0;
   size_t view_count = 0;
-  if (!hf_arguments(env, info, 2, arguments) || !hf_get_bytes_list(env, arguments[1], "views", HF_MD5_LANES_MAX, views, &view_count) ||
-      !get_states(env, arguments[0], states, &count)) {
+  if (!hf_arguments(env, info, 2, arguments) || !get_states(env, arguments[0], states, &count) ||
+      !hf_get_bytes_list(env, arguments[1], "views", HF_MD5_LANES_MAX, views, &view_count)) {
     return NULL;
   }
   if (view_count != count) {

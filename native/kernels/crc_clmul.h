@@ -1,10 +1,11 @@
 /*
- * Folding by carry-less multiplication, 128 bits at a time (V. Gopal et al., "Fast CRC Computation for Generic Polynomials Using
- * PCLMULQDQ Instruction", Intel 2009), in the reflected form of crc_modulus.h.
+ * Folding by carry-less multiplication, 128 bits at a time (V. Gopal et al., "Fast CRC Computation for Generic Polynomials
+ * Using PCLMULQDQ Instruction", Intel 2009), in the reflected form of crc_modulus.h.
  *
- * 128 bits of a message are the polynomial A = L·x⁶⁴ + H, L in the low half of the register. To stand n bits further on they may be
- * replaced by anything congruent to A·x^n, such as L·(x^(n+64) mod P) + H·(x^n mod P), which is 128 bits again. The product of two
- * reflected words is one place short of reflected 128 bits, that is, multiplied by x; the factors are made for n-1 instead.
+ * 128 bits of a message are the polynomial A = L·x⁶⁴ + H, L in the low half of the register. To stand n bits further on they
+ * may be replaced by anything congruent to A·x^n, such as L·(x^(n+64) mod P) + H·(x^n mod P), which is 128 bits again. The
+ * product of two reflected words is one place short of reflected 128 bits, that is, multiplied by x; the factors are made for
+ * n-1 instead.
  */
 #ifndef HF_CRC_CLMUL_H
 #define HF_CRC_CLMUL_H
@@ -30,9 +31,10 @@ static inline __m128i fold_16(__m128i folded, __m128i factors, __m128i there) {
 }
 
 /*
- * The register after 128 bits that stand for all of the message: A·x⁶⁴ mod P, by Barrett. L goes behind first, which leaves a U of
- * 128 bits; with the quotient q = ⌊U's first half · ⌊x¹²⁸÷P⌋ ÷ x⁶⁴⌋ the remainder is U's second half plus that of q·P. `quotient` and
- * `divisor` lack their last term, so that they fit 64 bits and products stand where they should; of q·P it is added here.
+ * The register after 128 bits that stand for all of the message: A·x⁶⁴ mod P, by Barrett. L goes behind first, which leaves a U
+ * of 128 bits; with the quotient q = ⌊U's first half · ⌊x¹²⁸÷P⌋ ÷ x⁶⁴⌋ the remainder is U's second half plus that of q·P.
+ * `quotient` and `divisor` lack their last term, so that they fit 64 bits and products stand where they should; of q·P it is
+ * added here.
  */
 static inline uint64_t reduce_16(const hf_crc_modulus *modulus, __m128i folded) {
   __m128i constants = _mm_set_epi64x((long long)modulus->quotient, (long long)modulus->to_end);

@@ -1,6 +1,7 @@
 /*
- * MD5 with 4, 8 or 16 streams in the lanes of vectors of 128, 256 and 512 bits. With ternary logic and rotations every function is one
- * instruction and every step four, one after the other; the widths differ only in how much there is to load and transpose.
+ * MD5 with 4, 8 or 16 streams in the lanes of vectors of 128, 256 and 512 bits. With ternary logic and rotations every function
+ * is one instruction and every step four, one after the other; the widths differ only in how much there is to load and
+ * transpose.
  */
 #include <immintrin.h>
 
@@ -90,7 +91,10 @@ static inline void words_8(const uint8_t *const *bytes, size_t offset, __m256i w
 #undef HF_H
 #undef HF_I
 
-/* The same of the streams `lane`, + 4, + 8 and + 12. Masked broadcasts go through the load ports, insertions through the shuffles'. */
+/*
+ * The same of the streams `lane`, + 4, + 8 and + 12. Masked broadcasts go through the load ports, insertions through the
+ * shuffles'.
+ */
 static inline __m512i row_16(const uint8_t *const *bytes, size_t offset, int lane) {
   __m512i row = _mm512_castsi128_si512(row_4(bytes, offset, lane));
   row = _mm512_mask_broadcast_i32x4(row, 0x00f0, row_4(bytes, offset, lane + 4));

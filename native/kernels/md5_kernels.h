@@ -1,6 +1,7 @@
 /*
- * The implementations of MD5's compression function that md5_plan.c chooses from. Each takes a fixed number of streams, its width, and
- * runs `blocks` blocks of 64 bytes of every one of them; where fewer streams are at hand, the caller fills up with one that it discards.
+ * The implementations of MD5's compression function that md5_plan.c chooses from. Each takes a fixed number of streams, its
+ * width, and runs `blocks` blocks of 64 bytes of every one of them; where fewer streams are at hand, the caller fills up with
+ * one that it discards.
  */
 #ifndef HF_MD5_KERNELS_H
 #define HF_MD5_KERNELS_H

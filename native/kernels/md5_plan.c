@@ -8,23 +8,23 @@ typedef struct {
   hf_md5_kernel kernel;
 } candidate;
 
-/* Wider ones of the same instructions first, so that they win a tie. */
+/* Narrower ones first, so that they win a tie. */
 static const candidate candidates[] = {
+    {HF_PORTABLE, {"scalar-1", 1, hf_md5_scalar_1}},
+    {HF_PORTABLE, {"scalar-2", 2, hf_md5_scalar_2}},
+    {HF_PORTABLE, {"scalar-3", 3, hf_md5_scalar_3}},
+    {HF_PORTABLE, {"scalar-4", 4, hf_md5_scalar_4}},
 #if defined(__x86_64__)
-    {HF_AVX512, {"avx512-16", 16, hf_md5_avx512_16}},
-    {HF_AVX512, {"avx512-8", 8, hf_md5_avx512_8}},
-    {HF_AVX512, {"avx512-4", 4, hf_md5_avx512_4}},
-    {HF_AVX2, {"sums-avx2-4", 4, hf_md5_sums_avx2_4}},
-    {HF_AVX2, {"avx2-8", 8, hf_md5_avx2_8}},
-    {HF_AVX2, {"avx2-4", 4, hf_md5_avx2_4}},
     {HF_SSSE3, {"ssse3-4", 4, hf_md5_ssse3_4}},
+    {HF_AVX2, {"avx2-4", 4, hf_md5_avx2_4}},
+    {HF_AVX2, {"avx2-8", 8, hf_md5_avx2_8}},
+    {HF_AVX2, {"sums-avx2-4", 4, hf_md5_sums_avx2_4}},
+    {HF_AVX512, {"avx512-4", 4, hf_md5_avx512_4}},
+    {HF_AVX512, {"avx512-8", 8, hf_md5_avx512_8}},
+    {HF_AVX512, {"avx512-16", 16, hf_md5_avx512_16}},
 #elif defined(__aarch64__)
     {HF_NEON, {"neon-4", 4, hf_md5_neon_4}},
 #endif
-    {HF_PORTABLE, {"scalar-4", 4, hf_md5_scalar_4}},
-    {HF_PORTABLE, {"scalar-3", 3, hf_md5_scalar_3}},
-    {HF_PORTABLE, {"scalar-2", 2, hf_md5_scalar_2}},
-    {HF_PORTABLE, {"scalar-1", 1, hf_md5_scalar_1}},
 };
 #define CANDIDATES (sizeof candidates / sizeof *candidates)
 

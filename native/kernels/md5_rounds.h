@@ -1,11 +1,11 @@
 /*
- * The 64 steps of MD5's compression function (RFC 1321, section 3.4) as four lists, so that every implementation, scalar or vector, has
- * the same ones: X(a, b, c, d, word, constant, shift) stands for
+ * The 64 steps of MD5's compression function (RFC 1321, section 3.4) as four lists, so that every implementation, scalar or
+ * vector, has the same ones: X(a, b, c, d, word, constant, shift) stands for
  *
  *   a = b + ((a + f(b, c, d) + message[word] + constant) <<< shift)
  *
- * with f the function of the round. b is the result of the step before and everything else is older, so the time of a step is that
- * from b to a; how f is written decides it.
+ * with f the function of the round. b is the result of the step before and everything else is older, so the time of a step is
+ * that from b to a; how f is written decides it.
  */
 #ifndef HF_MD5_ROUNDS_H
 #define HF_MD5_ROUNDS_H

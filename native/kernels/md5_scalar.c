@@ -8,10 +8,10 @@ static inline uint32_t little_endian(const uint8_t *at) {
 
 #define HF_MD5_ADDEND(n, round, word, constant) (little_endian(at##n + 4 * (word)) + (constant))
 
-#define F1(a, b, c, d, w, k, s) HF_MD5_F(0, a, b, c, d, w, k, s)
-#define G1(a, b, c, d, w, k, s) HF_MD5_G(0, a, b, c, d, w, k, s)
-#define H1(a, b, c, d, w, k, s) HF_MD5_H(0, a, b, c, d, w, k, s)
-#define I1(a, b, c, d, w, k, s) HF_MD5_I(0, a, b, c, d, w, k, s)
+#define F1(...) HF_MD5_OF_1(HF_MD5_F, __VA_ARGS__)
+#define G1(...) HF_MD5_OF_1(HF_MD5_G, __VA_ARGS__)
+#define H1(...) HF_MD5_OF_1(HF_MD5_H, __VA_ARGS__)
+#define I1(...) HF_MD5_OF_1(HF_MD5_I, __VA_ARGS__)
 
 void hf_md5_scalar_1(uint32_t *const *states, const uint8_t *const *bytes, size_t blocks) {
   HF_MD5_BEGIN(0)
@@ -24,10 +24,10 @@ void hf_md5_scalar_1(uint32_t *const *states, const uint8_t *const *bytes, size_
   }
 }
 
-#define F2(a, b, c, d, w, k, s) HF_MD5_F(0, a, b, c, d, w, k, s) HF_MD5_F(1, a, b, c, d, w, k, s)
-#define G2(a, b, c, d, w, k, s) HF_MD5_G(0, a, b, c, d, w, k, s) HF_MD5_G(1, a, b, c, d, w, k, s)
-#define H2(a, b, c, d, w, k, s) HF_MD5_H(0, a, b, c, d, w, k, s) HF_MD5_H(1, a, b, c, d, w, k, s)
-#define I2(a, b, c, d, w, k, s) HF_MD5_I(0, a, b, c, d, w, k, s) HF_MD5_I(1, a, b, c, d, w, k, s)
+#define F2(...) HF_MD5_OF_2(HF_MD5_F, __VA_ARGS__)
+#define G2(...) HF_MD5_OF_2(HF_MD5_G, __VA_ARGS__)
+#define H2(...) HF_MD5_OF_2(HF_MD5_H, __VA_ARGS__)
+#define I2(...) HF_MD5_OF_2(HF_MD5_I, __VA_ARGS__)
 
 void hf_md5_scalar_2(uint32_t *const *states, const uint8_t *const *bytes, size_t blocks) {
   HF_MD5_BEGIN(0) HF_MD5_BEGIN(1)
@@ -40,10 +40,10 @@ void hf_md5_scalar_2(uint32_t *const *states, const uint8_t *const *bytes, size_
   }
 }
 
-#define F3(a, b, c, d, w, k, s) HF_MD5_F(0, a, b, c, d, w, k, s) HF_MD5_F(1, a, b, c, d, w, k, s) HF_MD5_F(2, a, b, c, d, w, k, s)
-#define G3(a, b, c, d, w, k, s) HF_MD5_G(0, a, b, c, d, w, k, s) HF_MD5_G(1, a, b, c, d, w, k, s) HF_MD5_G(2, a, b, c, d, w, k, s)
-#define H3(a, b, c, d, w, k, s) HF_MD5_H(0, a, b, c, d, w, k, s) HF_MD5_H(1, a, b, c, d, w, k, s) HF_MD5_H(2, a, b, c, d, w, k, s)
-#define I3(a, b, c, d, w, k, s) HF_MD5_I(0, a, b, c, d, w, k, s) HF_MD5_I(1, a, b, c, d, w, k, s) HF_MD5_I(2, a, b, c, d, w, k, s)
+#define F3(...) HF_MD5_OF_3(HF_MD5_F, __VA_ARGS__)
+#define G3(...) HF_MD5_OF_3(HF_MD5_G, __VA_ARGS__)
+#define H3(...) HF_MD5_OF_3(HF_MD5_H, __VA_ARGS__)
+#define I3(...) HF_MD5_OF_3(HF_MD5_I, __VA_ARGS__)
 
 void hf_md5_scalar_3(uint32_t *const *states, const uint8_t *const *bytes, size_t blocks) {
   HF_MD5_BEGIN(0) HF_MD5_BEGIN(1) HF_MD5_BEGIN(2)
@@ -56,10 +56,10 @@ void hf_md5_scalar_3(uint32_t *const *states, const uint8_t *const *bytes, size_
   }
 }
 
-#define F4(a, b, c, d, w, k, s) HF_MD5_F(0, a, b, c, d, w, k, s) HF_MD5_F(1, a, b, c, d, w, k, s) HF_MD5_F(2, a, b, c, d, w, k, s) HF_MD5_F(3, a, b, c, d, w, k, s)
-#define G4(a, b, c, d, w, k, s) HF_MD5_G(0, a, b, c, d, w, k, s) HF_MD5_G(1, a, b, c, d, w, k, s) HF_MD5_G(2, a, b, c, d, w, k, s) HF_MD5_G(3, a, b, c, d, w, k, s)
-#define H4(a, b, c, d, w, k, s) HF_MD5_H(0, a, b, c, d, w, k, s) HF_MD5_H(1, a, b, c, d, w, k, s) HF_MD5_H(2, a, b, c, d, w, k, s) HF_MD5_H(3, a, b, c, d, w, k, s)
-#define I4(a, b, c, d, w, k, s) HF_MD5_I(0, a, b, c, d, w, k, s) HF_MD5_I(1, a, b, c, d, w, k, s) HF_MD5_I(2, a, b, c, d, w, k, s) HF_MD5_I(3, a, b, c, d, w, k, s)
+#define F4(...) HF_MD5_OF_4(HF_MD5_F, __VA_ARGS__)
+#define G4(...) HF_MD5_OF_4(HF_MD5_G, __VA_ARGS__)
+#define H4(...) HF_MD5_OF_4(HF_MD5_H, __VA_ARGS__)
+#define I4(...) HF_MD5_OF_4(HF_MD5_I, __VA_ARGS__)
 
 void hf_md5_scalar_4(uint32_t *const *states, const uint8_t *const *bytes, size_t blocks) {
   HF_MD5_BEGIN(0) HF_MD5_BEGIN(1) HF_MD5_BEGIN(2) HF_MD5_BEGIN(3)

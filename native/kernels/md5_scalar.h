@@ -1,11 +1,11 @@
 /*
- * Steps of MD5 in general registers, for one stream or several in turn. A step waits for the one before it, 4 to 5 cycles each of which
- * fill a sixth of what a processor can do; steps of other streams fill the rest.
+ * Steps of MD5 in general registers, for one stream or several in turn. A step takes 4 or 5 cycles and waits for the one before
+ * it, so one stream leaves most of what a processor can do in that time unused; steps of other streams fill it.
  *
- * The function of a round is written so that b, the late operand, goes through as few operations as possible: G as a sum of its two
- * halves (their bits never meet), of which the one without b is added beforehand. HF_MD5_LATE keeps the compiler from adding in another
- * order. Variables of stream n end in n; the including file defines HF_MD5_ADDEND(n, round, word, constant), the sum of the message
- * word and the constant.
+ * The function of a round is written so that b, the late operand, goes through as few operations as possible: G as a sum of its
+ * two halves (their bits never meet), of which the one without b is added beforehand. HF_MD5_LATE keeps the compiler from
+ * adding in another order. Variables of stream n end in n; the including file defines HF_MD5_ADDEND(n, round, word, constant),
+ * the sum of the message word and the constant.
  */
 #ifndef HF_MD5_SCALAR_H
 #define HF_MD5_SCALAR_H
@@ -37,7 +37,13 @@
   a##n += HF_MD5_ADDEND(n, 3, word, constant);         \
   HF_MD5_STEP(n, a, b, (b##n | ~d##n) ^ c##n, shift)
 
-#define HF_MD5_BEGIN(n)                                                                                   \
+/* One step of each of n streams. */
+#define HF_MD5_OF_1(STEP, ...) STEP(0, __VA_ARGS__)
+#define HF_MD5_OF_2(STEP, ...) HF_MD5_OF_1(STEP, __VA_ARGS__) STEP(1, __VA_ARGS__)
+#define HF_MD5_OF_3(STEP, ...) HF_MD5_OF_2(STEP, __VA_ARGS__) STEP(2, __VA_ARGS__)
+#define HF_MD5_OF_4(STEP, ...) HF_MD5_OF_3(STEP, __VA_ARGS__) STEP(3, __VA_ARGS__)
+
+#define HF_MD5_BEGIN(n)                                                                        \
   uint32_t a##n = states[n][0], b##n = states[n][1], c##n = states[n][2], d##n = states[n][3]; \
   const uint8_t *at##n = bytes[n];
 

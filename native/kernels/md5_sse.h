@@ -1,4 +1,7 @@
-/* MD5 with four streams in the lanes of a 128-bit vector, defined by what SSE2 has; compiled for SSSE3 and, with VEX forms, for AVX2. */
+/*
+ * MD5 with four streams in the lanes of a 128-bit vector, defined by what SSE2 has; compiled for SSSE3 and, with VEX forms, for
+ * AVX2.
+ */
 #include <emmintrin.h>
 
 #define HF_F(b, c, d) _mm_xor_si128(_mm_and_si128(_mm_xor_si128(c, d), b), d)

@@ -1,7 +1,7 @@
 /*
- * MD5 of four streams in general registers, where the sums of message words and constants are made in vectors beforehand: general
- * registers then have one addition less per step, and every step one load from the stack. Where vector instructions take two cycles
- * each (Zen 5), this is the fastest way for four streams.
+ * MD5 of four streams in general registers, where the sums of message words and constants are made in vectors beforehand:
+ * general registers then have one addition less per step, and every step one load from the stack. Where vector instructions
+ * take two cycles each (Zen 5), this is the fastest way for four streams.
  */
 #include <immintrin.h>
 
@@ -31,10 +31,10 @@ static inline void add_up(uint32_t (*sum)[16], const uint8_t *block) {
 
 #define HF_MD5_ADDEND(n, round, word, constant) sum##n[round][word]
 
-#define F4(a, b, c, d, w, k, s) HF_MD5_F(0, a, b, c, d, w, k, s) HF_MD5_F(1, a, b, c, d, w, k, s) HF_MD5_F(2, a, b, c, d, w, k, s) HF_MD5_F(3, a, b, c, d, w, k, s)
-#define G4(a, b, c, d, w, k, s) HF_MD5_G(0, a, b, c, d, w, k, s) HF_MD5_G(1, a, b, c, d, w, k, s) HF_MD5_G(2, a, b, c, d, w, k, s) HF_MD5_G(3, a, b, c, d, w, k, s)
-#define H4(a, b, c, d, w, k, s) HF_MD5_H(0, a, b, c, d, w, k, s) HF_MD5_H(1, a, b, c, d, w, k, s) HF_MD5_H(2, a, b, c, d, w, k, s) HF_MD5_H(3, a, b, c, d, w, k, s)
-#define I4(a, b, c, d, w, k, s) HF_MD5_I(0, a, b, c, d, w, k, s) HF_MD5_I(1, a, b, c, d, w, k, s) HF_MD5_I(2, a, b, c, d, w, k, s) HF_MD5_I(3, a, b, c, d, w, k, s)
+#define F4(...) HF_MD5_OF_4(HF_MD5_F, __VA_ARGS__)
+#define G4(...) HF_MD5_OF_4(HF_MD5_G, __VA_ARGS__)
+#define H4(...) HF_MD5_OF_4(HF_MD5_H, __VA_ARGS__)
+#define I4(...) HF_MD5_OF_4(HF_MD5_I, __VA_ARGS__)
 
 void hf_md5_sums_avx2_4(uint32_t *const *states, const uint8_t *const *bytes, size_t blocks) {
   HF_MD5_BEGIN(0) HF_MD5_BEGIN(1) HF_MD5_BEGIN(2) HF_MD5_BEGIN(3)
