@@ -34,21 +34,14 @@ export interface BodyDigest {
   digest(): BodyDigests;
 }
 
-/** Several digests over the same bytes: MD5 always, and what `algorithms` names. */
+/** Several digests over the same bytes: what `algorithms` names and nothing else. An algorithm that is named twice counts once. */
 export function createBodyDigest(algorithms: readonly DigestAlgorithm[]): BodyDigest {
-  const md5 = createDigest('md5');
-  const others = [...new Set(algorithms)]
-    .filter((algorithm) => algorithm !== 'md5')
-    .map((algorithm) => [algorithm, createDigest(algorithm)] as const);
+  const digests = [...new Set(algorithms)].map((algorithm) => [algorithm, createDigest(algorithm)] as const);
   return {
     update: (bytes) => {
-      md5.update(bytes);
-      for (const [, digest] of others) digest.update(bytes);
+      for (const [, digest] of digests) digest.update(bytes);
     },
-    digest: () => ({
-      md5: md5.digest(),
-      ...Object.fromEntries(others.map(([algorithm, digest]) => [algorithm, digest.digest()])),
-    }),
+    digest: () => Object.fromEntries(digests.map(([algorithm, digest]) => [algorithm, digest.digest()])),
   };
 }
 

@@ -9,7 +9,7 @@ import type { DigestAlgorithm } from '../../coding/digests.ts';
 import { CHUNK_SEALED_BYTES } from '../../crypto/chunked.ts';
 import type { BodyDigester } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
-import { PinnedDigester } from './digester.ts';
+import { idleDigester, PinnedDigester } from './digester.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
 import { type KernelJob, runKernel } from './kernels.ts';
 import { ThreadPool } from './pool.ts';
@@ -61,7 +61,7 @@ export class WorkerEngine extends BaseEngine {
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
-    return new PinnedDigester(this.#pool, algorithms);
+    return algorithms.length === 0 ? idleDigester : new PinnedDigester(this.#pool, algorithms);
   }
 
   override async close(): Promise<void> {
