@@ -19,7 +19,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 
 const clmul = ['-mssse3', '-msse4.1', '-mpclmul'];
-const avx2 = [...clmul, '-mavx2', '-mbmi2'];
+const avx2 = [...clmul, '-mavx2', '-mbmi', '-mbmi2'];
 const gfni = [...avx2, '-mgfni', '-mvpclmulqdq'];
 const instructionFlags = {
   x64: {
@@ -61,7 +61,13 @@ function run(command, args) {
  * Compiles and links. `cc` may be several words (`zig cc -target …`).
  * @returns the path of the addon
  */
-export async function build({ cc = process.env.CC ?? 'cc', arch = process.arch, out, sanitize = false, quiet = true } = {}) {
+export async function build({
+  cc = process.env.CC ?? 'cc',
+  arch = process.arch,
+  out,
+  sanitize = false,
+  quiet = true,
+} = {}) {
   const [compiler, ...compilerArgs] = cc.split(' ').filter(Boolean);
   const target = out ?? join(root, 'build', sanitize ? 'Sanitized' : 'Release', 'holdfast.node');
   const objects = `${target}.objects-${process.pid}`;

@@ -87,13 +87,17 @@ int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t m
     hf_throw_range(env, what, "has too many entries");
     return 0;
   }
+  /* All entries before any memory: reading an entry can run a getter, and that could free what an earlier one showed. */
   for (uint32_t i = 0; i < length; i++) {
     napi_value entry;
     if (napi_get_element(env, value, i, &entry) != napi_ok) {
       hf_throw_last(env);
       return 0;
     }
-    if (!hf_get_bytes(env, entry, what, &list[i])) return 0;
+    list[i].bytes = (uint8_t *)entry;
+  }
+  for (uint32_t i = 0; i < length; i++) {
+    if (!hf_get_bytes(env, (napi_value)list[i].bytes, what, &list[i])) return 0;
   }
   *count = length;
   return 1;

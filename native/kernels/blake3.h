@@ -46,11 +46,52 @@ void hf_blake3_from_groups(const hf_blake3_params *params, const uint8_t *chaini
                            uint8_t output[32]);
 
 /*
- * Bao outboard: the parent nodes of the tree in pre-order, 64 bytes each, over leaves of `group_bytes` (1,024 or 16,384), without the
- * length prefix. hf_blake3_outboard_bytes says how many; `root` receives the hash.
+ * hf_blake3_group for `count` groups, of one message or of several: `groups` and `first_chunks` say which. Their parents are computed
+ * side by side, so eight groups in a call cost less than eight calls. Chaining values go one behind the other.
+ */
+void hf_blake3_groups(const hf_blake3_params *params, const uint8_t *const *groups, const uint64_t *first_chunks, size_t count,
+                      uint8_t *chaining_values);
+
+/*
+ * A message in pieces. The state belongs to the caller, needs no clean-up and may be copied; 18 KiB, of which a group waits for what
+ * follows it. `final` leaves the state as it is, so a caller can ask for the hash of what there is so far and go on.
+ */
+#define HF_BLAKE3_TREE_LEVELS_MAX 54
+
+typedef struct {
+  uint8_t subtrees[HF_BLAKE3_TREE_LEVELS_MAX][32]; /* chaining values of complete subtrees, largest first */
+  unsigned depth;
+  uint64_t leaves; /* in those subtrees */
+} hf_blake3_tree;
+
+typedef struct {
+  hf_blake3_params params;
+  hf_blake3_tree tree; /* over groups */
+  size_t buffered;
+  uint8_t buffer[HF_BLAKE3_GROUP_BYTES];
+} hf_blake3_stream;
+
+void hf_blake3_stream_init(hf_blake3_stream *stream, const hf_blake3_params *params);
+void hf_blake3_stream_update(hf_blake3_stream *stream, const uint8_t *input, size_t length);
+void hf_blake3_stream_final(const hf_blake3_stream *stream, uint8_t *output, size_t output_bytes);
+
+/*
+ * Bao outboard (github.com/oconnor663/bao, docs/spec.md): the parent nodes of the tree in pre-order, 64 bytes each, over leaves of
+ * `group_bytes` (1,024 or 16,384), without the length prefix. hf_blake3_outboard_bytes says how many; `root` receives the hash.
  */
 size_t hf_blake3_outboard_bytes(uint64_t length, size_t group_bytes);
 void hf_blake3_outboard(const hf_blake3_params *params, const uint8_t *input, size_t length, size_t group_bytes, uint8_t *outboard,
                         uint8_t root[32]);
+
+/*
+ * The proof of one leaf: the parents above it, root first, out of an outboard. hf_blake3_proof_bytes says how many bytes; leaves are
+ * counted from 0, and an empty message has one. hf_blake3_verify_proof says whether these bytes are that leaf of the message with this
+ * root and length. It reads nothing but its arguments, and any bytes may be given to it; 0 also when leaf, length or proof cannot be.
+ */
+uint64_t hf_blake3_leaves(uint64_t length, size_t group_bytes);
+size_t hf_blake3_proof_bytes(uint64_t length, size_t group_bytes, uint64_t leaf);
+void hf_blake3_proof(const uint8_t *outboard, uint64_t length, size_t group_bytes, uint64_t leaf, uint8_t *proof);
+int hf_blake3_verify_proof(const hf_blake3_params *params, const uint8_t root[32], uint64_t length, size_t group_bytes,
+                           uint64_t leaf, const uint8_t *bytes, size_t bytes_length, const uint8_t *proof, size_t proof_bytes);
 
 #endif

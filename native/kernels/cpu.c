@@ -26,7 +26,8 @@ static int supports_ssse3(void) {
 }
 
 static int supports_avx2(void) {
-  return supports_ssse3() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+  return supports_ssse3() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2");
 }
 
 static int supports_gfni(void) {

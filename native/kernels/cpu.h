@@ -9,7 +9,7 @@
 typedef enum {
   HF_PORTABLE = 0, /* C without intrinsics */
   HF_SSSE3,        /* SSSE3, SSE4.1, PCLMULQDQ */
-  HF_AVX2,         /* the same and AVX2, BMI2 */
+  HF_AVX2,         /* the same and AVX2, BMI1, BMI2 */
   HF_AVX2_GFNI,    /* the same and GFNI, VPCLMULQDQ */
   HF_AVX512,       /* the same and AVX-512 F, BW, VL, DQ */
   HF_NEON,         /* ARMv8-A with Advanced SIMD, CRC32 and PMULL */

@@ -9,7 +9,7 @@ import { EpochKeyring } from '../crypto/keyring.ts';
 import { Healer } from '../healing/healer.ts';
 import { Task } from '../healing/task.ts';
 import { createObjects, type Objects } from '../objects/service.ts';
-import { WorkerEngine } from '../stripes/engine/workers.ts';
+import { createStripeEngine } from '../stripes/engine/create.ts';
 import { Stripes } from '../stripes/store.ts';
 import type { Closers } from './closers.ts';
 import type { Foundation } from './foundation.ts';
@@ -38,7 +38,7 @@ export async function openStorage(parts: StorageParts, closers: Closers): Promis
   const { clock, random, log } = parts;
   const { engine, gridKeys, profile } = parts.foundation;
   const { registry, committer, token } = parts.grid;
-  const stripeEngine = new WorkerEngine({ profile });
+  const stripeEngine = createStripeEngine({ profile });
   closers.add(() => stripeEngine.close());
   const stripes = await Stripes.create({
     ...{ grid: registry, clock, profile },

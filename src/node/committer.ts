@@ -12,7 +12,8 @@ import { HoldfastError } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
 import type { Random } from '../base/random.ts';
 import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
-import type { DiskFile } from './disk.ts';
+import { appendDurably } from './append.ts';
+import { type DiskFile, SyncFailed } from './disk.ts';
 import { identityPath } from './identity.ts';
 import {
   emptyRecordHeader,
@@ -212,9 +213,7 @@ export class Committer {
     const start = segment.sizeBytes;
     const buffers: Uint8Array[] = [];
     const writtenBytes = this.#lay(segment, batch, buffers);
-    await file.writev(buffers, start);
-    const [, there] = await Promise.all([this.#sync(file), this.#stillThere(file)]);
-    if (!there) throw directoryGone(this.#segments.directory);
+    if (!(await this.#append(file, buffers, start))) throw directoryGone(this.#segments.directory);
     if (this.#ended) throw this.#ended;
     this.#lastSequence += batch.length;
     this.#segments.grow(segment, writtenBytes);
@@ -228,20 +227,13 @@ export class Committer {
   }
 
   /** A sync that fails must end the node whatever its code is: ENOSPC from here is no reason to go on. */
-  async #sync(file: DiskFile): Promise<void> {
+  async #append(file: DiskFile, buffers: readonly Uint8Array[], positionBytes: number): Promise<boolean> {
+    const { disk, directory } = this.#segments;
     try {
-      await file.sync();
+      return await appendDurably(disk, file, buffers, positionBytes, identityPath(directory));
     } catch (error) {
-      throw nodeFailed(this.#segments.directory, error);
+      throw error instanceof SyncFailed ? nodeFailed(directory, error.cause) : error;
     }
-  }
-
-  async #stillThere(file: DiskFile): Promise<boolean> {
-    const [links, identity] = await Promise.all([
-      file.linkCount(),
-      this.#segments.disk.exists(identityPath(this.#segments.directory)),
-    ]);
-    return links > 0 && identity;
   }
 
   /** Lays the batch out as buffers for one writev; returns how many bytes they are. */

@@ -10,6 +10,7 @@ import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
 import { appendSpanBytes, type Committer } from './committer.ts';
 import { crc32c } from './crc32c.ts';
 import type { EntryId, FragmentIndex } from './fragmentindex.ts';
+import type { HeldBytes } from './fragmentstore.ts';
 import { KeyTurns } from './keyturns.ts';
 import {
   decodeRecord,
@@ -104,6 +105,17 @@ export class NodeCore {
   /** The count is smaller where the file ends too early. */
   read(location: Location, offsetBytes: number, target: Uint8Array): Promise<number> {
     return this.segments.read(location.segment, target, location.offset + VALUE_AT_BYTES + offsetBytes);
+  }
+
+  /** The bytes from `offsetBytes` of the value, when its file is open and one of this machine's. */
+  hold({ segment, offset }: Location, offsetBytes: number): HeldBytes | undefined {
+    const descriptor = this.segments.holdOpen(segment);
+    if (descriptor === undefined) return undefined;
+    return {
+      descriptor,
+      positionBytes: offset + VALUE_AT_BYTES + offsetBytes,
+      release: () => this.segments.release(segment),
+    };
   }
 
   /** Do the value and its trailer match each other and the record? What the disk cannot read does not. */

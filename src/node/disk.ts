@@ -5,12 +5,16 @@
  */
 export interface DiskFile {
   readonly path: string;
+  /** Where the file is one of this machine's: its open descriptor, for whoever reads without us. */
+  readonly descriptor?: number;
   /** Writes all buffers one after the other at `positionBytes`; short writes are continued. Not durable before sync(). */
   writev(buffers: readonly Uint8Array[], positionBytes: number): Promise<void>;
   /** Fills `target` from `positionBytes`; the count of bytes read is smaller only at the end of the file. */
   read(target: Uint8Array, positionBytes: number): Promise<number>;
   /** Data and size on stable storage. After a failure the file's content is undefined: never retry. */
   sync(): Promise<void>;
+  /** Where it can be done at once: all of append.ts, with its outcomes. */
+  append?(buffers: readonly Uint8Array[], positionBytes: number, witnessPath: string): Promise<boolean>;
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
   /** Hard links to the open file; 0 when it was removed under us. */
@@ -39,4 +43,11 @@ export interface Disk {
   readFile(path: string): Promise<Buffer>;
   exists(path: string): Promise<boolean>;
   space(directory: string): Promise<DiskSpace>;
+}
+
+/** Data was written, and whether it is on stable storage cannot be known any more. `cause` is the system's error. */
+export class SyncFailed extends Error {
+  constructor(cause: unknown) {
+    super(`sync failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }

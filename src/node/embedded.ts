@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from '../base/errors.ts';
 import type { CompactionProgress } from './compaction.ts';
-import type { FragmentStore, ListPage, NodeHello } from './fragmentstore.ts';
+import type { FragmentStore, HeldBytes, ListPage, NodeHello } from './fragmentstore.ts';
 import type { ScrubProgress } from './scrub.ts';
 import { type NodeOptions, NodeStore } from './store.ts';
 
@@ -69,6 +69,10 @@ export class EmbeddedNode implements FragmentStore {
 
   async read(name: Uint8Array, offsetBytes: number, target: Uint8Array): Promise<void> {
     return this.store.read(name, offsetBytes, target);
+  }
+
+  hold(name: Uint8Array, offsetBytes: number, lengthBytes: number): HeldBytes | undefined {
+    return this.#store?.hold(name, offsetBytes, lengthBytes);
   }
 
   async length(name: Uint8Array): Promise<number | undefined> {

@@ -41,6 +41,14 @@ export interface ListPage {
   readonly next: Buffer | undefined;
 }
 
+/** Part of a stored fragment in an open file of this machine. */
+export interface HeldBytes {
+  readonly descriptor: number;
+  readonly positionBytes: number;
+  /** The file stays open, and the bytes as they are, until this is called. */
+  release(): void;
+}
+
 export interface FragmentStore {
   hello(): Promise<NodeHello>;
   /**
@@ -59,6 +67,11 @@ export interface FragmentStore {
    *   NodeUnavailable when the node is stopped or its disk returns an error
    */
   read(name: Uint8Array, offsetBytes: number, target: Uint8Array): Promise<void>;
+  /**
+   * Where bytes of a stored fragment lie, for whoever reads and checks them in one go; undefined when they are not at hand that way, and
+   * `read` knows more. A store without files of this machine does not have this.
+   */
+  hold?(name: Uint8Array, offsetBytes: number, lengthBytes: number): HeldBytes | undefined;
   /** Stored length (bytes ‖ trailer), undefined when there is none. */
   length(name: Uint8Array): Promise<number | undefined>;
   /** Deletes are durable when this resolves. Unknown names are no error. Returns how many were there. Works on a full node. */

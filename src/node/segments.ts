@@ -169,6 +169,13 @@ export class SegmentSet {
     }
   }
 
+  /** The descriptor of a file that is open already, held until `release`; undefined for others. */
+  holdOpen(segment: Segment): number | undefined {
+    const descriptor = segment.file?.descriptor;
+    if (descriptor !== undefined) segment.users++;
+    return descriptor;
+  }
+
   release(segment: Segment): void {
     segment.users--;
     segment.lastUse = ++this.#uses;

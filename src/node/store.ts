@@ -18,6 +18,7 @@ import type { Disk } from './disk.ts';
 import { FragmentIndex } from './fragmentindex.ts';
 import {
   type FragmentStore,
+  type HeldBytes,
   type ListPage,
   type NodeHello,
   STORED_FRAGMENT_BYTES_MAX,
@@ -222,6 +223,13 @@ export class NodeStore implements FragmentStore {
     }
   }
 
+  hold(name: Uint8Array, offsetBytes: number, lengthBytes: number): HeldBytes | undefined {
+    if (this.#refusal()) return undefined;
+    const location = this.#core.locate(name);
+    if (!location || offsetBytes + lengthBytes > location.lengthBytes) return undefined;
+    return this.#core.hold(location, offsetBytes);
+  }
+
   async length(name: Uint8Array): Promise<number | undefined> {
     this.#assertServing();
     validName(name);
@@ -330,13 +338,20 @@ export class NodeStore implements FragmentStore {
     this.#assertServing();
   }
 
-  #assertServing(): void {
-    if (this.#closed) throw this.#stopped();
-    const ended = this.#core.committer.ended;
-    if (ended) throw ended;
+  /** Why the node does not serve; undefined when it does. Sees to it that its directory is looked at while it is used. */
+  #refusal(): HoldfastError | undefined {
+    if (this.#closed) return this.#stopped();
+    const { ended } = this.#core.committer;
+    if (ended) return ended;
     if (this.#clock.monotonicMs() - this.#checkedAtMs > DIRECTORY_CHECK_MS_MAX && !this.#checking) {
       this.checkDirectory().catch(() => {});
     }
+    return undefined;
+  }
+
+  #assertServing(): void {
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
   }
 
   async #serving<T>(work: () => Promise<T>): Promise<T> {

@@ -3,13 +3,18 @@
  * A piece is used up before the next one is asked for, so the source may reuse its memory.
  */
 import { HoldfastError } from '../base/errors.ts';
+import type { IncomingBody } from './types.ts';
 
 /** Ends a wait for the next bytes without losing them. */
 export interface FillDeadline {
   readonly passed: Promise<void>;
+  leftMs(): number;
 }
 
+type BodySource = AsyncIterable<Uint8Array> & Partial<Pick<IncomingBody, 'receive' | 'receiving'>>;
+
 export class BodyReader {
+  readonly #source: BodySource;
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #sizeBytesMax: number;
   /** What is pulled and not taken: at most what was put back, and one piece of the source. */
@@ -19,14 +24,18 @@ export class BodyReader {
   #pulledBytes = 0;
 
   /** More than `sizeBytesMax` bytes are refused with EntityTooLarge. */
-  constructor(body: AsyncIterable<Uint8Array>, sizeBytesMax: number) {
+  constructor(body: BodySource, sizeBytesMax: number) {
+    this.#source = body;
     this.#iterator = body[Symbol.asyncIterator]();
     this.#sizeBytesMax = sizeBytesMax;
   }
 
   /** Waits for a byte or the end. @throws EntityTooLarge, or what the source throws */
   async atEnd(): Promise<boolean> {
-    while (this.#pieces.length === 0 && !this.#ended) await this.#pull();
+    while (this.#pieces.length === 0 && !this.#ended) {
+      if (this.#source.receiving === true) return false;
+      await this.#pull();
+    }
     return this.#pieces.length === 0;
   }
 
@@ -63,6 +72,11 @@ export class BodyReader {
       const piece = this.#pieces[0];
       if (piece === undefined) {
         if (this.#ended || late) break;
+        const received = deadline && (await this.#receive(target.subarray(filled), deadline));
+        if (received !== undefined) {
+          filled += received;
+          continue;
+        }
         await (passed === undefined ? this.#pull() : Promise.race([this.#pull(), passed]));
         continue;
       }
@@ -73,6 +87,14 @@ export class BodyReader {
       else this.#pieces[0] = piece.subarray(taken);
     }
     return filled;
+  }
+
+  /** Bytes that come the shorter way; undefined when the source has to be pulled. */
+  async #receive(target: Uint8Array, deadline: FillDeadline): Promise<number | undefined> {
+    if (this.#pulling !== undefined) return undefined;
+    const lengthBytes = await this.#source.receive?.(target, deadline.leftMs());
+    this.#pulledBytes += lengthBytes ?? 0;
+    return lengthBytes;
   }
 
   /** Tells the source that no more is wanted. Does not wait for one that is waiting for its client. */

@@ -197,7 +197,9 @@ class StreamWriter {
       hasPassed = true;
       resolve();
     });
-    return { passed: promise, hasPassed: () => hasPassed, cancel: () => timer.cancel() };
+    const dueMs = this.#parts.clock.monotonicMs() + delayMs;
+    const leftMs = () => Math.max(0, Math.ceil(dueMs - this.#parts.clock.monotonicMs()));
+    return { passed: promise, leftMs, hasPassed: () => hasPassed, cancel: () => timer.cancel() };
   }
 
   #throwFailure(): void {

@@ -23,6 +23,13 @@ export interface IncomingBody extends AsyncIterable<Uint8Array> {
   verify(digests: BodyDigests): StoredChecksum | undefined;
   /** Aborts waiting when the client goes away. */
   readonly signal: AbortSignal;
+  /**
+   * A shorter way for bytes of a large body from a fast client: straight into `target`, until that is full or `waitMs` have passed. Resolves
+   * to how many came; undefined when the iterator has the next ones, which must then be asked. Nothing else may use the target meanwhile.
+   */
+  receive?(target: Uint8Array, waitMs: number): Promise<number | undefined>;
+  /** Bytes are certain to come that way: whoever waits for the next one need not ask the iterator. */
+  readonly receiving?: boolean;
 }
 
 export interface ObjectInfo extends ObjectAttributes {

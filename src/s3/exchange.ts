@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Logger } from 'pino';
 import { assert, defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { nativeJobs } from '../base/nativejobs.ts';
 import type { IncomingBody, ObjectService } from '../objects/types.ts';
 import { type BodyClaims, readClaims } from './checksums.ts';
 import { readDocument } from './document.ts';
@@ -15,6 +16,7 @@ import type { OperationContext, S3Identity } from './operation.ts';
 import type { ServerParts } from './parts.ts';
 import type { Route } from './routing.ts';
 import type { Authentication } from './sigv4.ts';
+import { Takeover } from './takeover.ts';
 
 /** What the server waits for; deadlines.ts watches it. */
 export type Phase = 'handler' | 'writing' | 'draining';
@@ -163,8 +165,17 @@ export class Exchange implements OperationContext {
       onStart: () => {
         if (this.#expectsContinue) this.response.writeContinue();
       },
+      takeOver: transferChunked || framed ? undefined : () => this.#takeOver(),
     });
     return this.#body;
+  }
+
+  /** A connection on which another request is under way is left to node. */
+  #takeOver(): Takeover | undefined {
+    const jobs = nativeJobs();
+    return jobs !== undefined && this.#parts.isAlone(this.request)
+      ? Takeover.begin(jobs, this.request)
+      : undefined;
   }
 
   get startedBody(): RequestBody | undefined {

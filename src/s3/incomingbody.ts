@@ -11,12 +11,14 @@ import type { IncomingMessage } from 'node:http';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { KIB } from '../base/units.ts';
 import type { BodyDigests, DigestAlgorithm } from '../coding/digests.ts';
 import type { StoredChecksum } from '../metadata/records.ts';
 import type { IncomingBody } from '../objects/types.ts';
 import { type BodyClaims, verifyClaims } from './checksums.ts';
 import type { ChunkedDecoder } from './chunked.ts';
 import type { S3Limits } from './limits.ts';
+import type { Takeover } from './takeover.ts';
 
 export interface RequestBodyOptions {
   readonly request: IncomingMessage;
@@ -29,7 +31,12 @@ export interface RequestBodyOptions {
   readonly signal: () => AbortSignal;
   /** Called once, before the first byte is waited for. */
   readonly onStart: () => void;
+  /** Takes over the connection of an unframed body; absent where that cannot be (takeover.ts). */
+  readonly takeOver?: (() => Takeover | undefined) | undefined;
 }
+
+/** With less than this to come, the ordinary way is as good. */
+const TAKEOVER_BYTES_MIN = 512 * KIB;
 
 interface Waiter {
   readonly resolve: (result: IteratorResult<Uint8Array>) => void;
@@ -56,6 +63,9 @@ export class RequestBody implements IncomingBody, AsyncIterator<Uint8Array> {
   #idleSinceMs = 0;
   #windowWaitedMs = 0;
   #windowBytes = 0;
+  #takeover: Takeover | undefined;
+  /** Once handed back, a connection is not taken over again for the same body. */
+  #mayTakeOver = true;
 
   constructor(options: RequestBodyOptions) {
     this.#options = options;
@@ -82,11 +92,55 @@ export class RequestBody implements IncomingBody, AsyncIterator<Uint8Array> {
     if (this.#ended) return Promise.resolve(DONE);
     assert(!this.#waiter, 'a body is read by one reader');
     this.#idleSinceMs = this.#options.clock.monotonicMs();
+    this.#handBack();
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
       if (!this.#started) this.#start();
       else this.#resume();
     });
+  }
+
+  get receiving(): boolean {
+    return this.#takeover !== undefined && this.#leftBytes > 0;
+  }
+
+  async receive(target: Uint8Array, waitMs: number): Promise<number | undefined> {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#queue.length > 0 || this.#ended) return undefined;
+    if (this.#takeover === undefined) {
+      if (!this.#canTakeOver() || (this.#takeover = this.#options.takeOver?.()) === undefined)
+        return undefined;
+      this.#paused = false;
+      if (this.#queue.length > 0) return undefined;
+    }
+    const takeover = this.#takeover;
+    if (this.#leftBytes === 0) {
+      this.#handBack();
+      return undefined;
+    }
+    const { lengthBytes, ended } = await takeover.receive(target.subarray(0, this.#leftBytes), waitMs);
+    this.wireBytes += lengthBytes;
+    this.#countProgress(lengthBytes);
+    if (this.#error !== undefined) throw this.#error;
+    if (ended || this.#leftBytes === 0) this.#handBack();
+    return lengthBytes > 0 || !ended ? lengthBytes : undefined;
+  }
+
+  /** What of an announced body is still to come. */
+  get #leftBytes(): number {
+    return (this.lengthBytes ?? 0) - this.wireBytes;
+  }
+
+  #canTakeOver(): boolean {
+    const { decoder, takeOver } = this.#options;
+    const usual = takeOver !== undefined && decoder === undefined && this.lengthBytes !== undefined;
+    return usual && this.#mayTakeOver && this.#started && this.#leftBytes >= TAKEOVER_BYTES_MIN;
+  }
+
+  #handBack(): void {
+    this.#mayTakeOver = false;
+    this.#takeover?.end();
+    this.#takeover = undefined;
   }
 
   /** The reader gives up; what is left is the server's to drop. */
@@ -132,6 +186,7 @@ export class RequestBody implements IncomingBody, AsyncIterator<Uint8Array> {
   /** Stops listening to the request and leaves it paused. */
   detach(): void {
     const { request } = this.#options;
+    this.#handBack();
     request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     if (this.#started && !this.#ended) request.pause();
   }

@@ -1,4 +1,5 @@
 /** What every request needs of its server: the options, resolved, and the objects made from them. */
+import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -38,4 +39,6 @@ export interface ServerParts {
   readonly hostId: string;
   /** True while the server stops: answers then close their connections. */
   closing: boolean;
+  /** Whether no other request of its connection is unanswered. */
+  readonly isAlone: (request: IncomingMessage) => boolean;
 }

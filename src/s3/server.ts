@@ -88,6 +88,7 @@ export class S3Server {
       tls: options.tls !== undefined,
       hostId: random.bytes(HOST_ID_BYTES).toString('base64'),
       closing: false,
+      isAlone: (request) => this.#outstanding.get(request.socket) === 1,
     };
     this.#ids = new RequestIds(random);
     this.#deadlines = new Deadlines(this.#parts.limits, clock);

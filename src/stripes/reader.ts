@@ -5,7 +5,7 @@
  * has passed its authentication tag.
  */
 import { assert } from '../base/assert.ts';
-import { HoldfastError, hasCode } from '../base/errors.ts';
+import { hasCode } from '../base/errors.ts';
 import { roundUp } from '../base/units.ts';
 import { codecById } from '../coding/registry.ts';
 import { CHUNK_SEALED_BYTES } from '../crypto/chunked.ts';
@@ -14,21 +14,14 @@ import { isGood } from './condition.ts';
 import type { ReadBuffer } from './engine/types.ts';
 import { allSettled } from './exchange.ts';
 import { cheapestFirst, gather, holder, readFragment } from './gather.ts';
+import { readLocally } from './localread.ts';
+import { type FragmentPiece, piecesOf } from './pieces.ts';
 import { type LateRead, Scratch } from './scratch.ts';
 import type { OpenedPiece, OpenRun } from './types.ts';
 import { readVerified, type VerifyParts } from './verified.ts';
 
 /** Columns are decoded in whole steps of this size, as codec 2 wants it. */
 const COLUMN_STEP_BYTES = 64;
-
-interface Piece {
-  readonly index: number;
-  /** Within the fragment. */
-  readonly offsetBytes: number;
-  readonly lengthBytes: number;
-  /** Within the range that is read. */
-  readonly targetBytes: number;
-}
 
 export class StripeReader {
   readonly #parts: VerifyParts;
@@ -40,6 +33,8 @@ export class StripeReader {
   async open(run: OpenRun, signal?: AbortSignal): Promise<OpenedPiece> {
     const lengthBytes = (run.chunkCount - 1) * CHUNK_SEALED_BYTES + run.lastChunkLengthBytes;
     const pieces = piecesOf(run.record, run.payloadOffsetBytes, lengthBytes);
+    const opened = await this.#openLocally(run, pieces, lengthBytes, signal);
+    if (opened !== undefined) return opened;
     const buffer = await this.#readInto(run, pieces, lengthBytes, signal);
     try {
       const plaintext = await this.#authenticate(run, pieces, lengthBytes, buffer, signal);
@@ -50,10 +45,36 @@ export class StripeReader {
     }
   }
 
+  /** In one trip, where every fragment is at hand; undefined when that does not come to plaintext. */
+  async #openLocally(
+    run: OpenRun,
+    pieces: readonly FragmentPiece[],
+    lengthBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedPiece | undefined> {
+    const { engine } = this.#parts;
+    if (!engine.canRead() || !this.#goesPlain(run.record, pieces)) return undefined;
+    const buffer = await engine.acquireRead(signal);
+    let kept = false;
+    let late: Promise<unknown> | undefined;
+    try {
+      assert(lengthBytes <= buffer.ciphertext.length, 'a read asks for more chunks than a window holds');
+      const read = await readLocally(this.#parts, run, pieces, lengthBytes, buffer, signal);
+      late = read.late;
+      const { plaintext } = read;
+      if (plaintext === undefined) return undefined;
+      kept = true;
+      return { plaintext, release: () => buffer.release() };
+    } finally {
+      if (late !== undefined) buffer.releaseAfter(late);
+      else if (!kept) buffer.release();
+    }
+  }
+
   /** The sealed range, not yet authenticated, in a buffer that nothing else writes to. */
   async #readInto(
     run: OpenRun,
-    pieces: readonly Piece[],
+    pieces: readonly FragmentPiece[],
     lengthBytes: number,
     signal: AbortSignal | undefined,
   ): Promise<ReadBuffer> {
@@ -84,11 +105,12 @@ export class StripeReader {
    * Whether the data fragments themselves are asked. Not when one is known to be bad or its node does not answer; nor when its node is
    * suspect and others hold enough to do without it.
    */
-  #goesPlain(record: StripeRecord, pieces: readonly Piece[]): boolean {
+  #goesPlain(record: StripeRecord, pieces: readonly FragmentPiece[]): boolean {
     const { grid } = this.#parts;
     const isSuspect = (index: number) => holder(grid, record, index)?.state !== 'online';
     if (!pieces.some(({ index }) => !isGood(record, index) || isSuspect(index))) return true;
-    const isOut = ({ index }: Piece) => !isGood(record, index) || holder(grid, record, index) === undefined;
+    const isOut = ({ index }: FragmentPiece) =>
+      !isGood(record, index) || holder(grid, record, index) === undefined;
     if (pieces.some(isOut)) return false;
     const sound = record.nodes.filter((_, index) => isGood(record, index) && !isSuspect(index));
     return sound.length < record.k;
@@ -97,7 +119,7 @@ export class StripeReader {
   /** True when every data fragment of the range answered in time. */
   async #readPlain(
     run: OpenRun,
-    pieces: readonly Piece[],
+    pieces: readonly FragmentPiece[],
     { ciphertext }: ReadBuffer,
     late: LateRead[],
   ): Promise<boolean> {
@@ -111,7 +133,7 @@ export class StripeReader {
   /** Decrypts; when a tag fails, finds out which fragment lies, goes without it, and decrypts again. */
   async #authenticate(
     run: OpenRun,
-    pieces: readonly Piece[],
+    pieces: readonly FragmentPiece[],
     lengthBytes: number,
     buffer: ReadBuffer,
     signal: AbortSignal | undefined,
@@ -141,7 +163,7 @@ export class StripeReader {
   /** Columns of k fragments, not verified: the tag will tell. Doubtful fragments are the last resort. */
   async #readDegraded(
     run: OpenRun,
-    pieces: readonly Piece[],
+    pieces: readonly FragmentPiece[],
     ciphertext: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -170,7 +192,7 @@ export class StripeReader {
   /** The range from fragments whose roots and MACs were checked. */
   async #readFromVerified(
     run: OpenRun,
-    pieces: readonly Piece[],
+    pieces: readonly FragmentPiece[],
     ciphertext: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -204,27 +226,10 @@ export class StripeReader {
   }
 }
 
-/** Which bytes of which data fragments a payload range is made of. */
-function piecesOf(record: StripeRecord, offsetBytes: number, lengthBytes: number): Piece[] {
-  const f = record.fragmentLengthBytes;
-  if (lengthBytes <= 0 || offsetBytes + lengthBytes > record.k * f) {
-    throw new HoldfastError('InternalError', { detail: 'a content points behind the end of its stripe' });
-  }
-  const pieces: Piece[] = [];
-  for (let at = offsetBytes; at < offsetBytes + lengthBytes; ) {
-    const index = Math.floor(at / f);
-    const within = at - index * f;
-    const taken = Math.min(f - within, offsetBytes + lengthBytes - at);
-    pieces.push({ index, offsetBytes: within, lengthBytes: taken, targetBytes: at - offsetBytes });
-    at += taken;
-  }
-  return pieces;
-}
-
 /** The columns that hold all pieces, in whole steps; all of them for a codec that cannot decode a part. */
 function columnsOf(
   record: StripeRecord,
-  pieces: readonly Piece[],
+  pieces: readonly FragmentPiece[],
 ): { offsetBytes: number; lengthBytes: number } {
   const whole = { offsetBytes: 0, lengthBytes: record.fragmentLengthBytes };
   if (!codecById(record.codec).columnwise) return whole;
@@ -236,7 +241,7 @@ function columnsOf(
 }
 
 function assemble(
-  pieces: readonly Piece[],
+  pieces: readonly FragmentPiece[],
   present: readonly (Uint8Array | undefined)[],
   columnOffsetBytes: number,
   ciphertext: Uint8Array,

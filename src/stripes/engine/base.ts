@@ -4,6 +4,7 @@
  * that a worker could not see.
  */
 import { assert } from '../../base/assert.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { digestNow } from '../../coding/digest.ts';
 import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
 import { stripeShape } from '../shape.ts';
@@ -14,6 +15,7 @@ import { isShared } from './shared.ts';
 import type {
   BufferCounts,
   EncodedStripe,
+  LocalPiece,
   OpenRequest,
   ReadBuffer,
   RepairBuffer,
@@ -106,6 +108,14 @@ export abstract class BaseEngine implements StripeEngine {
   async openChunks(request: OpenRequest, signal?: AbortSignal): Promise<number> {
     requireShared('chunks to open', request.ciphertext, request.plaintext);
     return (await this.run({ kind: 'open', ...request }, signal)) as number;
+  }
+
+  canRead(): boolean {
+    return false;
+  }
+
+  readAndOpen(_request: OpenRequest, _pieces: readonly LocalPiece[], _signal?: AbortSignal): Promise<number> {
+    throw new HoldfastError('NotImplemented', { detail: 'this stripe engine does not read files' });
   }
 
   digestNow(algorithms: readonly DigestAlgorithm[], bytes: Uint8Array): BodyDigests {

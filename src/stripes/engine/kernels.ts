@@ -78,7 +78,11 @@ export function runKernel(job: KernelJob): Uint8Array | number {
   }
 }
 
-function seal({ plaintext, fragments, runs, profile }: SealJob): Uint8Array {
+/**
+ * Checks that everything lies inside the buffer; returns the length of the payload.
+ * @throws InvalidArgument when the sealed runs exceed it
+ */
+export function checkSeal({ plaintext, fragments, runs, profile }: SealJob): number {
   const ranges = payloadRanges(runs);
   const payloadLengthBytes = ranges.reduce((sum, range) => sum + range.lengthBytes, 0);
   if (payloadLengthBytes > sealedLength(plaintext.length)) {
@@ -87,14 +91,22 @@ function seal({ plaintext, fragments, runs, profile }: SealJob): Uint8Array {
     });
   }
   checkRoom(fragments, payloadLengthBytes, profile);
-  for (const [i, run] of runs.entries()) {
-    const { offsetBytes, lengthBytes } = ranges[i]!;
-    const end = run.plaintextOffsetBytes + run.plaintextLengthBytes;
-    assert(run.plaintextOffsetBytes >= 0 && end <= plaintext.length, 'a run lies inside the plaintext');
+  for (const { plaintextOffsetBytes, plaintextLengthBytes } of runs) {
+    const end = plaintextOffsetBytes + plaintextLengthBytes;
+    assert(plaintextOffsetBytes >= 0 && end <= plaintext.length, 'a run lies inside the plaintext');
+  }
+  return payloadLengthBytes;
+}
+
+function seal(job: SealJob): Uint8Array {
+  const { plaintext, fragments, runs, profile } = job;
+  const payloadLengthBytes = checkSeal(job);
+  for (const [i, { offsetBytes, lengthBytes }] of payloadRanges(runs).entries()) {
+    const run = runs[i]!;
     sealRun(
       run,
       run.firstChunkIndex,
-      plaintext.subarray(run.plaintextOffsetBytes, end),
+      plaintext.subarray(run.plaintextOffsetBytes, run.plaintextOffsetBytes + run.plaintextLengthBytes),
       run.final,
       fragments.subarray(offsetBytes, offsetBytes + lengthBytes),
     );
@@ -112,7 +124,7 @@ function encode({ fragments, payloadLengthBytes, profile }: EncodeJob): Uint8Arr
   return roots(views);
 }
 
-function checkRoom(fragments: Uint8Array, payloadLengthBytes: number, { k, m }: Profile): void {
+export function checkRoom(fragments: Uint8Array, payloadLengthBytes: number, { k, m }: Profile): void {
   const neededBytes = (k + m) * stripeShape(payloadLengthBytes, k).fragmentLengthBytes;
   if (neededBytes > fragments.length) {
     throw new HoldfastError('InvalidArgument', {

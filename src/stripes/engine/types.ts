@@ -77,6 +77,14 @@ export interface OpenRequest {
   readonly final: boolean;
 }
 
+/** Where some of the ciphertext lies in a file of this machine. */
+export interface LocalPiece {
+  /** An open file's. */
+  readonly descriptor: number;
+  readonly positionBytes: number;
+  readonly lengthBytes: number;
+}
+
 export interface StripeEngine {
   /** Each waits in turn for a buffer of its pool, and rejects with `signal.reason` when aborted. */
   acquireWrite(signal?: AbortSignal): Promise<WriteBuffer>;
@@ -128,6 +136,15 @@ export interface StripeEngine {
    * @throws AuthenticationFailed naming the first bad chunk
    */
   openChunks(request: OpenRequest, signal?: AbortSignal): Promise<number>;
+
+  /** Whether `readAndOpen` can be called. */
+  canRead(): boolean;
+  /**
+   * As openChunks, of ciphertext that is read from files first: one trip off the event loop for both. The pieces make up the
+   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory need not be filled before.
+   * @throws AuthenticationFailed as openChunks; an Error with the system's code when a piece cannot be read
+   */
+  readAndOpen(request: OpenRequest, pieces: readonly LocalPiece[], signal?: AbortSignal): Promise<number>;
 
   /**
    * The digests that `algorithms` names. Views in shared memory are not copied, others once. Where it names none, nothing is

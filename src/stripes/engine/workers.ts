@@ -6,26 +6,17 @@
 import { availableParallelism } from 'node:os';
 import { HoldfastError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../coding/digests.ts';
-import { CHUNK_SEALED_BYTES } from '../../crypto/chunked.ts';
 import type { BodyDigester } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
 import { idleDigester, PinnedDigester } from './digester.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
+import { inlineBytesMax, inputBytes } from './inlining.ts';
 import { type KernelJob, runKernel } from './kernels.ts';
 import { ThreadPool } from './pool.ts';
 import { ownCopy, sharedOrCopied } from './shared.ts';
 
 /** More threads than this wait for memory rather than compute, and each costs about 20 MiB. */
 const THREADS_MAX = 16;
-
-/** Bytes of input up to which a job runs on the calling thread: 18 µs for opening, 10 for hashing, 30 to 40 for the others. */
-const INLINE_BYTES_MAX: Readonly<Record<KernelJob['kind'], number>> = {
-  open: 2 * CHUNK_SEALED_BYTES,
-  hash: 16 * 1024,
-  seal: 8 * 1024,
-  encode: 8 * 1024,
-  reconstruct: 16 * 1024,
-};
 
 export interface WorkerEngineOptions extends EngineOptions {
   /** Default: one per core. */
@@ -49,15 +40,18 @@ export class WorkerEngine extends BaseEngine {
 
   protected override async run(job: KernelJob, signal?: AbortSignal): Promise<Uint8Array | number> {
     if (this.#closed) throw new HoldfastError('ShuttingDown');
-    if (inputBytes(job) > INLINE_BYTES_MAX[job.kind]) {
-      return (await this.#pool.run(postable(job), signal)) as Uint8Array | number;
-    }
+    if (inputBytes(job) > inlineBytesMax[job.kind]) return this.runOnThread(job, signal);
     signal?.throwIfAborted();
     try {
       return runKernel(job);
     } catch (thrown) {
       throw fromPlainError(toPlainError(thrown), thrown);
     }
+  }
+
+  /** Runs a job on a thread, however small it is. */
+  async runOnThread(job: KernelJob, signal?: AbortSignal): Promise<Uint8Array | number> {
+    return (await this.#pool.run(postable(job), signal)) as Uint8Array | number;
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
@@ -68,25 +62,6 @@ export class WorkerEngine extends BaseEngine {
     this.#closed = true;
     await this.#pool.close();
   }
-}
-
-function inputBytes(job: KernelJob): number {
-  switch (job.kind) {
-    case 'seal':
-      return job.runs.reduce((sum, run) => sum + run.plaintextLengthBytes, 0);
-    case 'encode':
-      return job.payloadLengthBytes;
-    case 'reconstruct':
-      return sumLengths(job.present) + sumLengths([...job.wanted.values()]);
-    case 'hash':
-      return sumLengths(job.views);
-    case 'open':
-      return job.ciphertext.length;
-  }
-}
-
-function sumLengths(views: readonly (Uint8Array | undefined)[]): number {
-  return views.reduce((sum, view) => sum + (view?.length ?? 0), 0);
 }
 
 /**

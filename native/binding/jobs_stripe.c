@@ -1,0 +1,427 @@
+/* Stripe jobs. Everything a job touches is checked here, before a thread sees it. */
+#include <string.h>
+
+#include "../engine/files.h"
+#include "../engine/stripe.h"
+#include "../kernels/blake3.h"
+#include "../kernels/gf256.h"
+#include "modules.h"
+#include "runtime.h"
+#include "value.h"
+
+/* The packed form of a run (src/stripes/engine/native.ts): key, base nonce, then little-endian numbers of four bytes. */
+#define RUN_BYTES 64
+#define RUN_FINAL_AT 44
+#define RUN_OFFSET_AT 48
+#define RUN_LENGTH_AT 52
+#define RUN_INDEX_LOW_AT 56
+#define RUN_INDEX_HIGH_AT 60
+#define RUNS_MAX 4096
+#define KEYS_BYTES (HF_GCM_KEY_BYTES + HF_GCM_NONCE_BYTES)
+#define SHARD_BYTES_MAX (UINT64_C(1) << 30)
+
+static int32_t job_code(hf_stripe_status status) {
+  switch (status) {
+    case HF_STRIPE_OK:
+      return HF_JOB_OK;
+    case HF_STRIPE_NO_MEMORY:
+      return HF_JOB_NO_MEMORY;
+    case HF_STRIPE_CIPHER_FAILED:
+      return HF_JOB_CIPHER_FAILED;
+    default:
+      return HF_JOB_BAD_GEOMETRY;
+  }
+}
+
+static uint32_t number_at(const uint8_t *bytes, size_t at) {
+  return (uint32_t)bytes[at] | (uint32_t)bytes[at + 1] << 8 | (uint32_t)bytes[at + 2] << 16 | (uint32_t)bytes[at + 3] << 24;
+}
+
+/* Reads k, m and the fragment length, and checks that k + m fragments fit `fragments` and their roots `roots`. */
+static int get_stripe(napi_env env, const napi_value *geometry, hf_bytes fragments, hf_bytes roots, hf_stripe *stripe) {
+  uint64_t k = 0;
+  uint64_t m = 0;
+  uint64_t fragment_bytes = 0;
+  if (!hf_get_size(env, geometry[0], "k", HF_SHARDS_MAX, &k) || !hf_get_size(env, geometry[1], "m", HF_SHARDS_MAX, &m) ||
+      !hf_get_size(env, geometry[2], "fragmentLengthBytes", SHARD_BYTES_MAX, &fragment_bytes)) {
+    return 0;
+  }
+  if (k == 0 || k + m > HF_SHARDS_MAX) {
+    hf_throw_range(env, "k + m", "is not a geometry of codec 1");
+    return 0;
+  }
+  if ((k + m) * fragment_bytes > fragments.length) {
+    hf_throw_range(env, "fragments", "is too small for k + m fragments");
+    return 0;
+  }
+  if (roots.length != (k + m) * HF_BLAKE3_BYTES) {
+    hf_throw_range(env, "roots", "must have 32 bytes for each fragment");
+    return 0;
+  }
+  *stripe = (hf_stripe){(size_t)k, (size_t)m, (size_t)fragment_bytes, fragments.bytes};
+  return 1;
+}
+
+typedef struct {
+  hf_job job;
+  hf_stripe stripe;
+  uint8_t *roots;
+  size_t payload_bytes;
+  size_t run_count;
+  hf_run runs[];
+} stripe_job;
+
+static void run_seal(hf_task *task, hf_worker *worker) {
+  stripe_job *job = (stripe_job *)task;
+  hf_stripe_status status = hf_seal_stripe(worker->sealer, &job->stripe, job->runs, job->run_count, job->roots);
+  explicit_bzero(job->runs, job->run_count * sizeof *job->runs);
+  hf_job_done(&job->job, job_code(status), (double)job->payload_bytes);
+}
+
+static void run_encode(hf_task *task, hf_worker *worker) {
+  (void)worker;
+  stripe_job *job = (stripe_job *)task;
+  hf_job_done(&job->job, job_code(hf_encode_stripe(&job->stripe, job->payload_bytes, job->roots)), 0);
+}
+
+/* Unpacks the runs and sums up their sealed bytes; throws when one lies outside the plaintext. */
+static int unpack_runs(napi_env env, hf_bytes packed, hf_bytes plaintext, stripe_job *job) {
+  for (size_t i = 0; i < job->run_count; i++) {
+    const uint8_t *run = packed.bytes + i * RUN_BYTES;
+    uint64_t offset = number_at(run, RUN_OFFSET_AT);
+    uint64_t length = number_at(run, RUN_LENGTH_AT);
+    int final = number_at(run, RUN_FINAL_AT) != 0;
+    uint64_t first_index = number_at(run, RUN_INDEX_LOW_AT) | (uint64_t)number_at(run, RUN_INDEX_HIGH_AT) << 32;
+    if (offset + length > plaintext.length) {
+      hf_throw_range(env, "a run", "lies outside the plaintext");
+      return 0;
+    }
+    if (!final && length % HF_CHUNK_PLAINTEXT_BYTES != 0) {
+      hf_throw_range(env, "a run", "that does not end its stream must be whole chunks");
+      return 0;
+    }
+    if (first_index + length / HF_CHUNK_PLAINTEXT_BYTES > HF_CHUNK_INDEX_MAX) {
+      hf_throw_range(env, "a run", "goes beyond the last chunk of a stream");
+      return 0;
+    }
+    memcpy(job->runs[i].keys.key, run, HF_GCM_KEY_BYTES);
+    memcpy(job->runs[i].keys.base_nonce, run + HF_GCM_KEY_BYTES, HF_GCM_NONCE_BYTES);
+    job->runs[i].plaintext = plaintext.bytes + offset;
+    job->runs[i].length = (size_t)length;
+    job->runs[i].first_index = first_index;
+    job->runs[i].final = final;
+    job->payload_bytes += (size_t)hf_sealed_run_bytes(length, final);
+  }
+  return 1;
+}
+
+/* seal(id, plaintext, fragments, runs, k, m, fragmentLengthBytes, roots) -> value: sealed bytes */
+static napi_value seal(napi_env env, napi_callback_info info) {
+  napi_value arguments[8];
+  hf_bytes plaintext, fragments, runs, roots;
+  hf_stripe stripe;
+  if (!hf_arguments(env, info, 8, arguments) || !hf_get_bytes(env, arguments[1], "plaintext", &plaintext) ||
+      !hf_get_bytes(env, arguments[2], "fragments", &fragments) || !hf_get_bytes(env, arguments[3], "runs", &runs) ||
+      !hf_get_bytes(env, arguments[7], "roots", &roots) || !get_stripe(env, &arguments[4], fragments, roots, &stripe)) {
+    return NULL;
+  }
+  if (runs.length % RUN_BYTES != 0 || runs.length / RUN_BYTES > RUNS_MAX) {
+    hf_throw_range(env, "runs", "must have 64 bytes for each of at most 4,096 runs");
+    return NULL;
+  }
+  size_t run_count = runs.length / RUN_BYTES;
+  stripe_job *job = hf_job_new(env, arguments[0], sizeof *job + run_count * sizeof *job->runs);
+  if (job == NULL) return NULL;
+  job->stripe = stripe;
+  job->roots = roots.bytes;
+  job->run_count = run_count;
+  if (!unpack_runs(env, runs, plaintext, job)) {
+    hf_job_discard(job);
+    return NULL;
+  }
+  if (job->payload_bytes > stripe.k * stripe.fragment_bytes) {
+    hf_throw_range(env, "runs", "are more than the data fragments hold");
+    hf_job_discard(job);
+    return NULL;
+  }
+  return hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_seal);
+}
+
+/* encode(id, fragments, payloadLengthBytes, k, m, fragmentLengthBytes, roots) */
+static napi_value encode(napi_env env, napi_callback_info info) {
+  napi_value arguments[7];
+  hf_bytes fragments, roots;
+  hf_stripe stripe;
+  uint64_t payload_bytes = 0;
+  if (!hf_arguments(env, info, 7, arguments) || !hf_get_bytes(env, arguments[1], "fragments", &fragments) ||
+      !hf_get_bytes(env, arguments[6], "roots", &roots) || !get_stripe(env, &arguments[3], fragments, roots, &stripe) ||
+      !hf_get_size(env, arguments[2], "payloadLengthBytes", stripe.k * stripe.fragment_bytes, &payload_bytes)) {
+    return NULL;
+  }
+  stripe_job *job = hf_job_new(env, arguments[0], sizeof *job);
+  if (job == NULL) return NULL;
+  job->stripe = stripe;
+  job->roots = roots.bytes;
+  job->payload_bytes = (size_t)payload_bytes;
+  return hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_encode);
+}
+
+typedef struct {
+  hf_job job;
+  hf_reconstruction work;
+  uint8_t *roots;
+} reconstruct_job;
+
+static void run_reconstruct(hf_task *task, hf_worker *worker) {
+  (void)worker;
+  reconstruct_job *job = (reconstruct_job *)task;
+  hf_job_done(&job->job, job_code(hf_reconstruct(&job->work, job->roots)), 0);
+}
+
+static int overlaps(const uint8_t *a, const uint8_t *b, size_t length) {
+  return (uintptr_t)a < (uintptr_t)b + length && (uintptr_t)b < (uintptr_t)a + length;
+}
+
+/* Takes views of one length and their indices; throws when they are not one for one. */
+static int get_shards(napi_env env, napi_value indices_value, napi_value views_value, const char *what, uint8_t *indices, hf_bytes *views,
+                      size_t *count) {
+  hf_bytes given;
+  if (!hf_get_bytes(env, indices_value, what, &given) || !hf_get_bytes_list(env, views_value, what, HF_SHARDS_MAX, views, count)) return 0;
+  if (given.length != *count) {
+    hf_throw_range(env, what, "must have one index for each view");
+    return 0;
+  }
+  memcpy(indices, given.bytes, given.length);
+  return 1;
+}
+
+/* reconstruct(id, k, m, sourceIndices, sources, wantedIndices, wanted, roots) */
+static napi_value reconstruct(napi_env env, napi_callback_info info) {
+  napi_value arguments[8];
+  hf_bytes sources[HF_SHARDS_MAX], wanted[HF_SHARDS_MAX], roots;
+  hf_reconstruction work = {0};
+  uint64_t k = 0;
+  uint64_t m = 0;
+  size_t source_count = 0;
+  if (!hf_arguments(env, info, 8, arguments) || !hf_get_size(env, arguments[1], "k", HF_SHARDS_MAX, &k) ||
+      !hf_get_size(env, arguments[2], "m", HF_SHARDS_MAX, &m) ||
+      !get_shards(env, arguments[3], arguments[4], "sources", work.source_indices, sources, &source_count) ||
+      !get_shards(env, arguments[5], arguments[6], "wanted", work.wanted_indices, wanted, &work.wanted_count) ||
+      !hf_get_bytes_of(env, arguments[7], "roots", work.wanted_count * HF_BLAKE3_BYTES, &roots)) {
+    return NULL;
+  }
+  if (k == 0 || k + m > HF_SHARDS_MAX || source_count != k) {
+    hf_throw_range(env, "sources", "must be k of a geometry of codec 1");
+    return NULL;
+  }
+  work.k = (size_t)k;
+  work.m = (size_t)m;
+  work.length = sources[0].length;
+  for (size_t i = 0; i < source_count; i++) {
+    work.sources[i] = sources[i].bytes;
+    if (sources[i].length != work.length) {
+      hf_throw_range(env, "sources", "must be of one length");
+      return NULL;
+    }
+  }
+  for (size_t i = 0; i < work.wanted_count; i++) {
+    work.wanted[i] = wanted[i].bytes;
+    int bad = wanted[i].length != work.length;
+    for (size_t j = 0; j < source_count && !bad; j++) bad = overlaps(wanted[i].bytes, sources[j].bytes, work.length);
+    for (size_t j = 0; j < i && !bad; j++) bad = overlaps(wanted[i].bytes, wanted[j].bytes, work.length);
+    if (bad) {
+      hf_throw_range(env, "wanted", "must be as long as the sources and overlap nothing");
+      return NULL;
+    }
+  }
+  reconstruct_job *job = hf_job_new(env, arguments[0], sizeof *job);
+  if (job == NULL) return NULL;
+  job->work = work;
+  job->roots = roots.bytes;
+  return hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_reconstruct);
+}
+
+typedef struct {
+  hf_job job;
+  uint8_t *roots;
+  size_t count;
+  struct {
+    const uint8_t *bytes;
+    size_t length;
+  } views[];
+} hash_job;
+
+static void run_hash(hf_task *task, hf_worker *worker) {
+  (void)worker;
+  hash_job *job = (hash_job *)task;
+  hf_blake3_params hash;
+  hf_blake3_params_init(&hash, HF_BLAKE3_HASH, NULL);
+  for (size_t i = 0; i < job->count; i++) {
+    hf_blake3(&hash, job->views[i].bytes, job->views[i].length, job->roots + i * HF_BLAKE3_BYTES, HF_BLAKE3_BYTES);
+  }
+  hf_job_done(&job->job, HF_JOB_OK, 0);
+}
+
+/* hashAll(id, views, roots) */
+static napi_value hash_all(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  hf_bytes views[HF_SHARDS_MAX], roots;
+  size_t count = 0;
+  if (!hf_arguments(env, info, 3, arguments) || !hf_get_bytes_list(env, arguments[1], "views", HF_SHARDS_MAX, views, &count) ||
+      !hf_get_bytes_of(env, arguments[2], "roots", count * HF_BLAKE3_BYTES, &roots)) {
+    return NULL;
+  }
+  hash_job *job = hf_job_new(env, arguments[0], sizeof *job + count * sizeof *job->views);
+  if (job == NULL) return NULL;
+  job->roots = roots.bytes;
+  job->count = count;
+  for (size_t i = 0; i < count; i++) {
+    job->views[i].bytes = views[i].bytes;
+    job->views[i].length = views[i].length;
+  }
+  return hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_hash);
+}
+
+#define PIECES_MAX 128
+
+typedef struct {
+  hf_job job;
+  hf_stream_keys keys;
+  uint64_t first_index;
+  int final;
+  const uint8_t *sealed;
+  size_t sealed_bytes;
+  uint8_t *plaintext;
+  size_t piece_count;
+  hf_read_piece pieces[];
+} open_job;
+
+static void open_and_report(open_job *job, hf_worker *worker) {
+  uint64_t chunks = 0;
+  uint64_t plaintext_bytes = 0;
+  if (worker->opener == NULL) {
+    hf_job_done(&job->job, HF_JOB_CIPHER_FAILED, 0);
+    return;
+  }
+  uint64_t opened = hf_open_run(worker->opener, &job->keys, job->first_index, job->sealed, job->sealed_bytes, job->final,
+                                job->plaintext, &chunks, &plaintext_bytes);
+  explicit_bzero(&job->keys, sizeof job->keys);
+  if (chunks == 0) hf_job_done(&job->job, HF_JOB_BAD_LENGTH, 0);
+  else if (opened < chunks) hf_job_done(&job->job, HF_JOB_BAD_TAG, (double)opened);
+  else hf_job_done(&job->job, HF_JOB_OK, (double)plaintext_bytes);
+}
+
+static void run_open(hf_task *task, hf_worker *worker) {
+  open_and_report((open_job *)task, worker);
+}
+
+static void run_read_and_open(hf_task *task, hf_worker *worker) {
+  open_job *job = (open_job *)task;
+  int error = 0;
+  size_t read = hf_read_pieces(job->pieces, job->piece_count, job->job.now, &error);
+  if (read == job->piece_count) open_and_report(job, worker);
+  else hf_job_done(&job->job, error != 0 ? error : HF_JOB_SHORT_READ, (double)read);
+}
+
+/* Reads ciphertext, plaintext, keys, firstChunkIndex, final; room for the pieces that follow. */
+static open_job *new_open_job(napi_env env, const napi_value *arguments, size_t piece_count) {
+  hf_bytes ciphertext, plaintext, keys;
+  uint64_t first_index = 0;
+  bool final = false;
+  if (!hf_get_bytes(env, arguments[1], "ciphertext", &ciphertext) || !hf_get_bytes(env, arguments[2], "plaintext", &plaintext) ||
+      !hf_get_bytes_of(env, arguments[3], "keys", KEYS_BYTES, &keys) ||
+      !hf_get_size(env, arguments[4], "firstChunkIndex", HF_CHUNK_INDEX_MAX, &first_index)) {
+    return NULL;
+  }
+  if (napi_get_value_bool(env, arguments[5], &final) != napi_ok) {
+    hf_throw_type(env, "final", "a boolean");
+    return NULL;
+  }
+  uint64_t whole = ciphertext.length / HF_CHUNK_SEALED_BYTES;
+  if (whole * HF_CHUNK_PLAINTEXT_BYTES + ciphertext.length % HF_CHUNK_SEALED_BYTES > plaintext.length + HF_GCM_TAG_BYTES) {
+    hf_throw_range(env, "plaintext", "is too small for what is to be opened");
+    return NULL;
+  }
+  if (first_index + whole > HF_CHUNK_INDEX_MAX) {
+    hf_throw_range(env, "firstChunkIndex", "goes beyond the last chunk of a stream");
+    return NULL;
+  }
+  open_job *job = hf_job_new(env, arguments[0], sizeof *job + piece_count * sizeof *job->pieces);
+  if (job == NULL) return NULL;
+  memcpy(job->keys.key, keys.bytes, HF_GCM_KEY_BYTES);
+  memcpy(job->keys.base_nonce, keys.bytes + HF_GCM_KEY_BYTES, HF_GCM_NONCE_BYTES);
+  job->first_index = first_index;
+  job->final = final;
+  job->sealed = ciphertext.bytes;
+  job->sealed_bytes = ciphertext.length;
+  job->plaintext = plaintext.bytes;
+  job->piece_count = piece_count;
+  return job;
+}
+
+/* openChunks(id, ciphertext, plaintext, keys, firstChunkIndex, final) -> value: plaintext bytes */
+static napi_value open_chunks(napi_env env, napi_callback_info info) {
+  napi_value arguments[6];
+  if (!hf_arguments(env, info, 6, arguments)) return NULL;
+  open_job *job = new_open_job(env, arguments, 0);
+  return job == NULL ? NULL : hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_open);
+}
+
+/*
+ * readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, pieces): fills the ciphertext from files first. `pieces` is a
+ * Float64Array with descriptor, position and length of each; together they are the ciphertext. At once only from the page cache: EAGAIN
+ * where that does not have it.
+ */
+static napi_value read_and_open(napi_env env, napi_callback_info info) {
+  napi_value arguments[7];
+  napi_typedarray_type type;
+  void *data = NULL;
+  size_t numbers = 0;
+  if (!hf_arguments(env, info, 7, arguments)) return NULL;
+  if (napi_get_typedarray_info(env, arguments[6], &type, &numbers, &data, NULL, NULL) != napi_ok || type != napi_float64_array) {
+    hf_throw_type(env, "pieces", "a Float64Array");
+    return NULL;
+  }
+  if (numbers % 3 != 0 || numbers / 3 > PIECES_MAX) {
+    hf_throw_range(env, "pieces", "must have three numbers for each of at most 128 pieces");
+    return NULL;
+  }
+  const double *number = data;
+  open_job *job = new_open_job(env, arguments, numbers / 3);
+  if (job == NULL) return NULL;
+  size_t at = 0;
+  for (size_t i = 0; i < job->piece_count; i++, number += 3) {
+    int valid = number[0] >= 0 && number[0] <= INT32_MAX && number[1] >= 0 && number[1] <= 9007199254740992.0 && number[2] >= 0 &&
+                number[2] <= (double)(job->sealed_bytes - at);
+    if (!valid) {
+      hf_throw_range(env, "pieces", "must lie in files and make up the ciphertext");
+      hf_job_discard(job);
+      return NULL;
+    }
+    uint8_t *target = (uint8_t *)(uintptr_t)job->sealed + at;
+    job->pieces[i] = (hf_read_piece){(int)number[0], (uint64_t)number[1], target, (size_t)number[2]};
+    at += (size_t)number[2];
+  }
+  if (at != job->sealed_bytes) {
+    hf_throw_range(env, "pieces", "must lie in files and make up the ciphertext");
+    hf_job_discard(job);
+    return NULL;
+  }
+  return hf_job_submit(env, &job->job, HF_POOL_FILES, run_read_and_open);
+}
+
+/* canSeal() -> boolean: whether the process has an OpenSSL to use */
+static napi_value can_seal(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value answer;
+  HF_NAPI(env, napi_get_boolean(env, hf_gcm_available() != 0, &answer));
+  return answer;
+}
+
+int hf_define_stripe_jobs(napi_env env, napi_value exports) {
+  static const hf_function functions[] = {
+      {"canSeal", can_seal},  {"seal", seal},          {"encode", encode},           {"reconstruct", reconstruct},
+      {"hashAll", hash_all}, {"openChunks", open_chunks}, {"readAndOpen", read_and_open},
+  };
+  return hf_define(env, exports, functions, sizeof functions / sizeof *functions);
+}

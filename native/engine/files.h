@@ -1,0 +1,34 @@
+/* What a node does to its files, in one call each: an append that is durable, and reads of several places. */
+#ifndef HF_FILES_H
+#define HF_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* The step of an append at which an error came, since they mean different things (src/node/committer.ts). */
+typedef enum { HF_APPEND_DONE = 0, HF_APPEND_WRITE, HF_APPEND_SYNC, HF_APPEND_LOOK } hf_append_step;
+
+typedef struct {
+  hf_append_step failed_at;
+  int error; /* errno */
+  int there; /* the file still has a name, and the witness is there */
+} hf_append_result;
+
+/* Writes all of `parts` from `position`, makes them durable, then looks whether file and `witness` are still there. Consumes `parts`. */
+hf_append_result hf_append(int file, uint64_t position, struct iovec *parts, size_t part_count, const char *witness);
+
+typedef struct {
+  int file;
+  uint64_t position;
+  uint8_t *target;
+  size_t length;
+} hf_read_piece;
+
+/*
+ * Fills all pieces. Returns how many were filled; fewer than `count` when that one failed: `*error` is then its errno, or 0 when the file
+ * ended too early. `cached_only`: never waits for a disk, EAGAIN instead (always, where the system cannot tell).
+ */
+size_t hf_read_pieces(const hf_read_piece *pieces, size_t count, int cached_only, int *error);
+
+#endif
