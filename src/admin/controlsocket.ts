@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fastify, { type FastifyInstance } from 'fastify';
 import { errorTable, HoldfastError } from '../base/errors.ts';
+import type { EtagKind } from '../objects/types.ts';
 import type { GatewayControl } from './report.ts';
 
 const SOCKET_PATH_BYTES_MAX = 100;
@@ -76,7 +77,20 @@ function routes(control: GatewayControl): FastifyInstance {
       deleteOrphans: request.body?.deleteOrphans === true,
     }),
   );
+  server.get('/buckets', () => control.listBuckets());
+  server.post<{ Params: { name: string }; Body: { etag?: unknown } }>('/buckets/:name', async (request) => {
+    const etag = request.body?.etag;
+    await control.setBucket(request.params.name, etag === undefined ? {} : { etag: etagKind(etag) });
+    return {};
+  });
   return server;
+}
+
+function etagKind(value: unknown): EtagKind {
+  if (value === 'md5' || value === 'opaque') return value;
+  throw new HoldfastError('InvalidArgument', {
+    detail: `ETags are "md5" or "opaque", not ${JSON.stringify(value)}`,
+  });
 }
 
 function nodeId(text: string): number {

@@ -3,6 +3,7 @@
  * nodes answered, never from an empty queue. Sizes in bytes, times in milliseconds since 1970.
  */
 import type { NodeAdminState } from '../metadata/records.ts';
+import type { EtagKind } from '../objects/types.ts';
 
 export interface NodeReport {
   readonly id: number;
@@ -111,6 +112,21 @@ export interface ScrubResult {
   readonly dryRun: boolean;
 }
 
+export interface BucketReport {
+  readonly name: string;
+  readonly createdMs: number;
+  readonly objects: number;
+  /** Of plaintext. */
+  readonly bytes: number;
+  /** Of what is written to it now. */
+  readonly etag: EtagKind;
+}
+
+/** What can be changed of a bucket; absent is left as it is. */
+export interface BucketSettings {
+  readonly etag?: EtagKind;
+}
+
 /** What the control socket can ask of a running gateway. */
 export interface GatewayControl {
   status(): Promise<StatusReport>;
@@ -124,5 +140,8 @@ export interface GatewayControl {
    * deleted however many they are.
    */
   scrub(options: { readonly dryRun: boolean; readonly deleteOrphans: boolean }): Promise<ScrubResult>;
+  /** By name. */
+  listBuckets(): Promise<readonly BucketReport[]>;
+  setBucket(name: string, settings: BucketSettings): Promise<void>;
   metrics(): Promise<string>;
 }

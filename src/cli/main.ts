@@ -3,7 +3,7 @@
  * 2 usage, 3 degraded or partial.
  */
 import './threadpool.ts';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { HoldfastError } from '../base/errors.ts';
 import { settings } from '../config/schema.ts';
 import { version } from '../config/version.ts';
@@ -70,6 +70,26 @@ function build(): Command {
     .action(async (options) => {
       const { scrubCommand } = await import('./commands/scrub.ts');
       process.exitCode = await scrubCommand(options);
+    });
+
+  const buckets = program.command('buckets').description('list buckets and change their settings');
+  online(buckets.command('list'))
+    .description('the buckets, what is in them, and how they are set')
+    .action(async (options) => {
+      const { bucketsListCommand } = await import('./commands/buckets.ts');
+      process.exitCode = await bucketsListCommand(options);
+    });
+  online(buckets.command('set'))
+    .argument('<name>', 'the bucket')
+    .description('change a setting of a bucket, for what is written to it from now on')
+    .addOption(
+      new Option('--etag <kind>', 'ETags: the MD5 of the bytes, or opaque ones, which save computing it')
+        .choices(settings['s3.etag'].choices)
+        .makeOptionMandatory(),
+    )
+    .action(async (name: string, options) => {
+      const { bucketsSetCommand } = await import('./commands/buckets.ts');
+      process.exitCode = await bucketsSetCommand(name, options);
     });
 
   const nodes = program.command('nodes').description('list, stop, start and replace nodes');

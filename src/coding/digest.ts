@@ -38,38 +38,27 @@ export interface BodyDigest {
   digest(): BodyDigests;
 }
 
-/** Several digests over the same bytes: MD5 always, and what `algorithms` names. */
+/** Several digests over the same bytes: what `algorithms` names and nothing else. An algorithm that is named twice counts once. */
 export function createBodyDigest(algorithms: readonly DigestAlgorithm[]): BodyDigest {
-  const md5 = createDigest('md5');
-  const others = createOthers(algorithms);
+  const digests = [...new Set(algorithms)].map((algorithm) => [algorithm, createDigest(algorithm)] as const);
   return {
     update: (bytes) => {
-      md5.update(bytes);
-      for (const [, digest] of others) digest.update(bytes);
+      for (const [, digest] of digests) digest.update(bytes);
     },
-    digest: () => ({ md5: md5.digest(), ...digestsOf(others) }),
+    digest: () => Object.fromEntries(digests.map(([algorithm, digest]) => [algorithm, digest.digest()])),
   };
 }
 
 /** The digests of a body that is in memory whole; for small ones, where a hop to a worker costs more than the hash. */
 export function digestNow(algorithms: readonly DigestAlgorithm[], bytes: Uint8Array): BodyDigests {
-  const others = createOthers(algorithms);
-  for (const [, digest] of others) digest.update(bytes);
-  return { md5: md5Of(bytes), ...digestsOf(others) };
+  return Object.fromEntries(
+    [...new Set(algorithms)].map((algorithm) => [algorithm, digestOf(algorithm, bytes)]),
+  );
 }
 
-function md5Of(bytes: Uint8Array): Buffer {
-  return native().addon?.md5(bytes) ?? createHash('md5').update(bytes).digest();
-}
-
-type NamedDigest = readonly [DigestAlgorithm, Digest];
-
-function createOthers(algorithms: readonly DigestAlgorithm[]): NamedDigest[] {
-  return [...new Set(algorithms)]
-    .filter((algorithm) => algorithm !== 'md5')
-    .map((algorithm) => [algorithm, createDigest(algorithm)]);
-}
-
-function digestsOf(named: readonly NamedDigest[]): { [A in DigestAlgorithm]?: Buffer } {
-  return Object.fromEntries(named.map(([algorithm, digest]) => [algorithm, digest.digest()]));
+function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Buffer {
+  if (algorithm === 'md5') return native().addon?.md5(bytes) ?? createHash('md5').update(bytes).digest();
+  const digest = createDigest(algorithm);
+  digest.update(bytes);
+  return digest.digest();
 }

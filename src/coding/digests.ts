@@ -2,4 +2,5 @@
 export const digestAlgorithms = ['md5', 'sha1', 'sha256', 'crc32', 'crc32c', 'crc64nvme'] as const;
 export type DigestAlgorithm = (typeof digestAlgorithms)[number];
 
-export type BodyDigests = { readonly md5: Buffer } & { readonly [A in DigestAlgorithm]?: Buffer };
+/** Of one body: exactly those that were asked for. */
+export type BodyDigests = { readonly [A in DigestAlgorithm]?: Buffer };

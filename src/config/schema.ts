@@ -52,6 +52,12 @@ export const settings = {
     max: 3650,
     help: 'days without activity after which a multipart upload is aborted',
   },
+  's3.etag': {
+    type: 'string',
+    default: 'md5',
+    choices: ['md5', 'opaque'],
+    help: 'ETags of new buckets whose creator does not say: the MD5 as at S3, or opaque ones that cost nothing',
+  },
   'admin.listen': {
     type: 'string',
     default: '127.0.0.1:9001',

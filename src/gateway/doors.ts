@@ -10,6 +10,7 @@ import { SECOND_MS } from '../base/units.ts';
 import { type Config, parseAddress } from '../config/load.ts';
 import { operations } from '../s3/operations/index.ts';
 import { S3Server } from '../s3/server.ts';
+import { bucketControl } from './bucketcontrol.ts';
 import type { Closers } from './closers.ts';
 import type { Foundation } from './foundation.ts';
 import type { OpenGrid } from './opengrid.ts';
@@ -88,7 +89,7 @@ function createS3({ config, foundation, grid, storage, log }: DoorParts, metrics
 }
 
 function createControl(
-  { grid: { embedded }, storage: { healer }, clock }: DoorParts,
+  { grid: { embedded }, storage: { healer, objects }, clock }: DoorParts,
   status: GatewayControl['status'],
   metrics: Metrics,
 ): GatewayControl {
@@ -106,6 +107,7 @@ function createControl(
       const { counts, ...rest } = await healer.scrubNow({ dryRun, deleteOrphans });
       return { ...counts, ...rest, durationMs: clock.monotonicMs() - startedMs, dryRun };
     },
+    ...bucketControl(objects.buckets),
     metrics: async () => metrics.render(await status()),
   };
 }

@@ -49,6 +49,7 @@ export async function openStorage(parts: StorageParts, closers: Closers): Promis
   const keyring = new EpochKeyring({ keys: gridKeys, clock, random });
   const objects = createObjects({
     ...{ engine, committer, stripes, keyring, clock, random },
+    newBucketEtags: parts.config.string('s3.etag') === 'opaque' ? 'opaque' : 'md5',
     onBackgroundError: (err) => log.warn({ err }, 'background work failed; it is tried again'),
   });
   closers.add(() => objects.upkeep.close());

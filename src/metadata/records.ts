@@ -23,6 +23,8 @@ export interface BucketRecord extends RecordBase {
   readonly region: string;
   /** Attempts to delete the bucket; absent counts as 0. Each makes the record another (src/objects/buckets.ts). */
   readonly deletions?: number;
+  /** ETags of what is written to it are no digests; absent: MD5, as S3 has it (src/objects/etags.ts). */
+  readonly etags?: 'opaque';
 }
 
 export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256';

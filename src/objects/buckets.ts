@@ -1,5 +1,5 @@
 /**
- * Buckets: create, look up, list, delete.
+ * Buckets: create, look up, list, change their settings, delete.
  *
  * Why a deletion never takes an object along. Every commit that puts something into a bucket has the precondition that
  * the bucket's record is byte for byte the one it found (`bucketPrecondition`). A deletion
@@ -12,6 +12,10 @@
  * record of step 1 as its precondition. When the bucket turns out not to be empty, or the process dies in between, the
  * record of step 1 just stays: it is a record like any other, and writers that began under the old one look it up again.
  * This needs one process that deletes buckets, as there is one committer.
+ *
+ * A change of a setting rewrites the record as well. It takes turns with deletions, so none of their steps meets a record
+ * that is not its own, and `find` waits for it too: a writer that it sends back to look again would find the old record
+ * until the new one is durable, and use up its attempts.
  */
 import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
@@ -26,8 +30,9 @@ import { type BucketRecord, decodeRecord, encodeRecord, RECORD_FORMAT } from '..
 import { checkBucketName } from './bucketnames.ts';
 import type { BucketLookup, FoundBucket } from './context.ts';
 import { bucketBytesKey, bucketObjectsKey, bucketUploadsKey } from './counters.ts';
+import { etagKindOf } from './etags.ts';
 import { Lru } from './lru.ts';
-import type { BucketInfo } from './types.ts';
+import type { BucketInfo, EtagKind } from './types.ts';
 
 /** Listing them is one answer; AWS's default quota is the same. */
 export const BUCKETS_MAX = 10_000;
@@ -43,6 +48,8 @@ export interface BucketsOptions {
   readonly committer: Committer;
   readonly clock: Clock;
   readonly random: Random;
+  /** What a bucket gets whose creator does not say; MD5 when absent. */
+  readonly newBucketEtags?: EtagKind;
 }
 
 /** Holds as long as the bucket is there and nobody has begun to delete it since its record was read as `bytes`. */
@@ -55,15 +62,15 @@ export class Buckets implements BucketLookup {
   readonly #cache = new Lru<FoundBucket>(CACHED_BUCKETS_MAX);
   /** Counts changes, so that a read that began before one is not cached after it. */
   #changes = 0;
-  /** Deletions under way; they resolve whatever comes out. */
-  readonly #deletions = new Map<string, Promise<void>>();
+  /** Deletions and changes of settings under way, one of a bucket at a time; they resolve whatever comes out. */
+  readonly #rewrites = new Map<string, Promise<void>>();
 
   constructor(options: BucketsOptions) {
     this.#options = options;
   }
 
   /**
-   * The bucket as it is on stable storage. Waits while it is being deleted.
+   * The bucket as it is on stable storage. Waits while it is being deleted or changed.
    * @throws NoSuchBucket
    */
   async find(name: string): Promise<FoundBucket> {
@@ -72,9 +79,9 @@ export class Buckets implements BucketLookup {
       if (cached) return cached;
       const changes = this.#changes;
       const bytes = await this.#options.engine.get(keys.bucket(name));
-      const deletion = this.#deletions.get(name);
-      if (deletion) {
-        await deletion;
+      const rewrite = this.#rewrites.get(name);
+      if (rewrite) {
+        await rewrite;
         continue;
       }
       if (bytes === undefined) throw new HoldfastError('NoSuchBucket', { fields: { BucketName: name } });
@@ -85,10 +92,10 @@ export class Buckets implements BucketLookup {
   }
 
   /** @throws InvalidBucketName, BucketAlreadyOwnedByYou, TooManyBuckets */
-  async create(name: string, region: string): Promise<void> {
+  async create(name: string, region: string, etags?: EtagKind): Promise<void> {
     checkBucketName(name);
-    const { committer, clock, random } = this.#options;
-    await this.#deletions.get(name);
+    const { committer, clock, random, newBucketEtags } = this.#options;
+    await this.#rewrites.get(name);
     if (decodeCounter(await committer.peek(BUCKETS_COUNTER)) >= BUCKETS_MAX) {
       throw new HoldfastError('TooManyBuckets');
     }
@@ -97,6 +104,7 @@ export class Buckets implements BucketLookup {
       bucketId: random.bytes(ID_BYTES),
       createdMs: clock.nowMs(),
       region,
+      ...etagsField(etags ?? newBucketEtags ?? 'md5'),
     };
     try {
       await committer.commit(
@@ -120,14 +128,20 @@ export class Buckets implements BucketLookup {
 
   /** By name. */
   async list(): Promise<readonly BucketInfo[]> {
-    const buckets: BucketInfo[] = [];
+    return (await this.records()).map(({ info }) => info);
+  }
+
+  /** By name, with the id under which everything of a bucket is kept. */
+  async records(): Promise<readonly { readonly info: BucketInfo; readonly bucketId: Buffer }[]> {
+    const buckets: { readonly info: BucketInfo; readonly bucketId: Buffer }[] = [];
     const cursor = this.#options.engine.cursor(rangeOf(prefixes.buckets()));
     try {
       for (;;) {
         const entries = await cursor.next(LIST_STEP);
         if (entries.length === 0) return buckets;
         for (const [key, value] of entries) {
-          buckets.push(infoOf(key.toString('utf8', 1), decodeRecord<BucketRecord>(value)));
+          const record = decodeRecord<BucketRecord>(value);
+          buckets.push({ info: infoOf(key.toString('utf8', 1), record), bucketId: record.bucketId });
         }
       }
     } finally {
@@ -143,17 +157,48 @@ export class Buckets implements BucketLookup {
     for (;;) {
       const bucket = await this.find(name);
       await this.#assertEmpty(name, bucket.record.bucketId);
-      const other = this.#deletions.get(name);
-      if (other) {
-        await other;
-        continue;
-      }
-      const deletion = this.#delete(name, bucket);
-      const over = deletion.catch(() => undefined).finally(() => this.#deletions.delete(name));
-      this.#deletions.set(name, over);
-      await deletion;
+      if (!(await this.#rewrite(name, () => this.#delete(name, bucket)))) continue;
       await this.#dropEpochs(bucket.record.bucketId).catch(leaveToSweep);
       return;
+    }
+  }
+
+  /**
+   * Counts for what is written from now on; what is there keeps its ETags.
+   * @throws NoSuchBucket
+   */
+  async setEtags(name: string, etags: EtagKind): Promise<void> {
+    for (;;) {
+      const bucket = await this.find(name);
+      if (etagKindOf(bucket.record) === etags) return;
+      if (await this.#rewrite(name, () => this.#setEtags(name, bucket, etags))) return;
+    }
+  }
+
+  async #setEtags(name: string, { record, precondition }: FoundBucket, etags: EtagKind): Promise<void> {
+    const { etags: _, ...others } = record;
+    const value = encodeRecord<BucketRecord>({ ...others, ...etagsField(etags) });
+    this.#forget(name);
+    await this.#options.committer.commit([{ type: 'put', key: keys.bucket(name), value }], [precondition]);
+    this.#forget(name);
+  }
+
+  /** In turn with others of this bucket. False when one was faster: then the bucket has to be found again. */
+  async #rewrite(name: string, work: () => Promise<void>): Promise<boolean> {
+    const other = this.#rewrites.get(name);
+    if (other) {
+      await other;
+      return false;
+    }
+    const rewrite = work();
+    const over = rewrite.catch(() => undefined).finally(() => this.#rewrites.delete(name));
+    this.#rewrites.set(name, over);
+    try {
+      await rewrite;
+      return true;
+    } catch (error) {
+      if (!hasCode(error, 'CommitConflict')) throw error;
+      return false;
     }
   }
 
@@ -262,7 +307,12 @@ function foundBucket(name: string, bytes: Buffer): FoundBucket {
 }
 
 function infoOf(name: string, record: BucketRecord): BucketInfo {
-  return { name, createdMs: record.createdMs, region: record.region };
+  return { name, createdMs: record.createdMs, region: record.region, etags: etagKindOf(record) };
+}
+
+/** As the record has it: MD5 is not written down. */
+function etagsField(etags: EtagKind): Pick<BucketRecord, 'etags'> {
+  return etags === 'opaque' ? { etags } : {};
 }
 
 function rangeOf(prefix: Uint8Array): { from: Uint8Array; to?: Uint8Array } {

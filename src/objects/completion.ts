@@ -2,11 +2,11 @@
  * What a CompleteMultipartUpload request must satisfy, and what follows from it: pure checks on the parts named and those stored
  * (docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
  */
-import { createHash } from 'node:crypto';
 import { HoldfastError } from '../base/errors.ts';
 import { MIB, TIB } from '../base/units.ts';
 import type { StoredChecksum, UploadRecord } from '../metadata/records.ts';
 import { combineChecksums } from './checksums.ts';
+import { multipartEtag } from './etags.ts';
 import type { CompletedPart, CompleteRequest } from './types.ts';
 import { checksumTypeOf, PART_NUMBER_MAX, type StoredPart } from './uploads.ts';
 
@@ -27,16 +27,9 @@ function bareEtag(etag: string): string {
   return etag.replace(/^"(.*)"$/, '$1');
 }
 
-/** Hex MD5 of the parts' MD5s, and their count. */
-export function multipartEtag(etags: readonly string[]): string {
-  const md5 = createHash('md5');
-  for (const etag of etags) md5.update(Buffer.from(bareEtag(etag), 'hex'));
-  return `${md5.digest('hex')}-${etags.length}`;
-}
-
 /** The ETag that an object of these parts has, whether it exists or not. */
 export function etagOfRequest(parts: readonly CompletedPart[]): string {
-  return multipartEtag(parts.map(({ etag }) => etag));
+  return multipartEtag(parts.map(({ etag }) => bareEtag(etag)));
 }
 
 /**

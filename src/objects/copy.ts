@@ -1,8 +1,15 @@
 /**
  * CopyObject (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html). Inside a bucket a simple object's copy shares the
  * content: one more reference and a new proof, no bytes are moved. Across buckets, and from multipart objects, the bytes are
- * read and sealed again under a key of the target; the copy of a multipart object is a simple one, whose ETag is the MD5 of its
- * bytes, as at AWS.
+ * read and sealed again under a key of the target; the copy of a multipart object is a simple one.
+ *
+ * A copy's ETag is of the kind that the target's bucket has chosen (etags.ts):
+ *
+ *   target    source's ETag   the copy's ETag
+ *   MD5       MD5             the same: the content is shared inside a bucket; across buckets it comes out the same
+ *   MD5       of parts        the MD5 of the bytes, as at AWS; they are read
+ *   MD5       opaque          the MD5 of the bytes; they are read even inside a bucket, whose setting has changed since then
+ *   opaque    any             a new opaque one, also where the content is shared, and no MD5 is computed
  */
 import { HoldfastError } from '../base/errors.ts';
 import { keys } from '../metadata/keys.ts';
@@ -16,12 +23,13 @@ import { checksumOf, digestName } from './checksums.ts';
 import { checkReadConditions } from './conditions.ts';
 import { peekContent } from './contents.ts';
 import type { ObjectsContext } from './context.ts';
+import { etagKindOf, isMd5Etag, opaqueEtag } from './etags.ts';
 import { encodeKey } from './names.ts';
 import { checkBeforeBody, commitBody, SINGLE_BODY_BYTES_MAX, simpleVersion } from './put.ts';
 import type { ByteRange } from './ranges.ts';
 import { type FoundVersion, type HeldVersion, holdVersion } from './resolve.ts';
 import { type SwapTarget, swapVersion } from './swap.ts';
-import type { CopyRequest, CopyResult, CopySource, IncomingBody } from './types.ts';
+import type { CopyRequest, CopyResult, CopySource, EtagKind, IncomingBody } from './types.ts';
 
 /** A source that changes under every attempt to share its content is copied by its bytes. */
 const SHARE_ATTEMPTS_MAX = 3;
@@ -29,6 +37,7 @@ const SHARE_ATTEMPTS_MAX = 3;
 export async function copyObject(context: ObjectsContext, request: CopyRequest): Promise<CopyResult> {
   const name = encodeKey(request.key);
   const { record } = await context.buckets.find(request.bucket);
+  const etags = etagKindOf(record);
   for (let attempt = 1; ; attempt++) {
     const held = await holdSource(context, request.source);
     try {
@@ -39,11 +48,12 @@ export async function copyObject(context: ObjectsContext, request: CopyRequest):
         name,
         conditions: request.conditions,
       };
-      if (attempt <= SHARE_ATTEMPTS_MAX && canShare(request, held.found, record.bucketId)) {
-        const version = await shareContent(context, request, target, held.found);
+      if (attempt <= SHARE_ATTEMPTS_MAX && canShare(request, held.found, record.bucketId, etags)) {
+        const etag = etags === 'opaque' ? opaqueEtag(context.random) : held.found.version.etag;
+        const version = await shareContent(context, request, target, held.found, etag);
         if (version !== undefined) return describeCopy(version);
       } else {
-        return describeCopy(await copyBytes(context, request, target, held));
+        return describeCopy(await copyBytes(context, request, target, held, etags));
       }
     } finally {
       held.end();
@@ -84,11 +94,17 @@ function refuseIdleCopy(request: CopyRequest, source: FoundVersion): void {
   }
 }
 
-function canShare(request: CopyRequest, source: FoundVersion, targetBucketId: Buffer): boolean {
+function canShare(
+  request: CopyRequest,
+  source: FoundVersion,
+  targetBucketId: Buffer,
+  etags: EtagKind,
+): boolean {
   const { version, bucketId } = source;
   const { checksumAlgorithm } = request;
   const checksumFits = checksumAlgorithm === undefined || version.checksum?.algorithm === checksumAlgorithm;
-  return bucketId.equals(targetBucketId) && version.partCount === undefined && checksumFits;
+  const etagFits = etags === 'opaque' || isMd5Etag(version.etag);
+  return bucketId.equals(targetBucketId) && version.partCount === undefined && checksumFits && etagFits;
 }
 
 /** S3 gives a copy the default storage class unless told otherwise, and a redirect is never copied. */
@@ -112,8 +128,9 @@ async function shareContent(
   request: CopyRequest,
   target: SwapTarget,
   source: FoundVersion,
+  etag: string,
 ): Promise<VersionRecord | undefined> {
-  const { contentId, sizeBytes, etag, checksum } = source.version;
+  const { contentId, sizeBytes, checksum } = source.version;
   return swapVersion(context, { ...target, keepsContent: contentId }, async (swap) => {
     const bytes = await context.committer.peek(source.objectKey);
     if (!bytes?.equals(source.bytes)) {
@@ -147,6 +164,7 @@ async function copyBytes(
   request: CopyRequest,
   target: SwapTarget,
   held: HeldVersion,
+  etags: EtagKind,
 ): Promise<VersionRecord> {
   const { version } = held.found;
   const bucket = await context.buckets.find(request.bucket);
@@ -159,6 +177,7 @@ async function copyBytes(
   );
   const accepted = await context.ingest.accept(body, {
     bucketId: bucket.record.bucketId,
+    etags,
     sizeBytesMax: SINGLE_BODY_BYTES_MAX,
     emptyNeedsContent: false,
   });

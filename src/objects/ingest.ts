@@ -11,6 +11,7 @@
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
+import type { Random } from '../base/random.ts';
 import { KIB, MIB } from '../base/units.ts';
 import { digestNow } from '../coding/digest.ts';
 import type { StoredChecksum } from '../metadata/records.ts';
@@ -18,10 +19,11 @@ import type { StripeStore } from '../stripes/types.ts';
 import { BodyReader, tooLarge } from './bodyreader.ts';
 import type { ContentKeys } from './contentkeys.ts';
 import type { NewContent } from './contents.ts';
+import { digestsFor, etagOfBody } from './etags.ts';
 import type { Packer } from './packer.ts';
 import { type StreamWriterParts, writeStream } from './streamwriter.ts';
 import { noStripes, OwnedStripes, type StripeHold } from './stripehold.ts';
-import type { IncomingBody } from './types.ts';
+import type { EtagKind, IncomingBody } from './types.ts';
 
 /** design/commits.md: bodies up to here share stripes. */
 export const SMALL_BODY_BYTES_MAX = 32 * KIB;
@@ -32,7 +34,7 @@ const HEADS_BUDGET_BYTES = 48 * MIB;
 
 export interface StoredBody {
   readonly sizeBytes: number;
-  /** Hex MD5 of the plaintext. */
+  /** Of the kind that was asked for. */
   readonly etag: string;
   readonly checksum: StoredChecksum | undefined;
   /** Absent when the body is empty and the caller wants no content for that. */
@@ -43,6 +45,7 @@ export interface StoredBody {
 
 export interface IngestOptions {
   readonly bucketId: Buffer;
+  readonly etags: EtagKind;
   /** EntityTooLarge above it. */
   readonly sizeBytesMax: number;
   /** Parts need a content even when they are empty; versions do not. */
@@ -62,13 +65,15 @@ export class Ingest {
   readonly #packer: Packer;
   readonly #budget = new Gate('bodies being gathered', GATHER_BUDGET_BYTES);
   readonly #streams: StreamWriterParts;
+  readonly #random: Random;
 
-  constructor(stripes: StripeStore, contentKeys: ContentKeys, packer: Packer, clock: Clock) {
+  constructor(stripes: StripeStore, contentKeys: ContentKeys, packer: Packer, clock: Clock, random: Random) {
     this.#stripes = stripes;
     const heads = new Gate('heads of large bodies being gathered', HEADS_BUDGET_BYTES);
     this.#streams = { stripes, clock, heads };
     this.#contentKeys = contentKeys;
     this.#packer = packer;
+    this.#random = random;
   }
 
   /**
@@ -130,11 +135,11 @@ export class Ingest {
       reader.prepend(gathered);
       return { small: false, written: Promise.resolve(await this.#storeLarge(reader, body, options)) };
     }
-    const digests = digestNow(body.algorithms, gathered);
+    const digests = digestNow(digestsFor(options.etags, body.algorithms), gathered);
     const facts = {
       sizeBytes: gathered.length,
-      etag: digests.md5.toString('hex'),
       checksum: body.verify(digests),
+      etag: etagOfBody(options.etags, digests, this.#random),
     };
     if (gathered.length === 0 && !options.emptyNeedsContent) {
       const stored = { ...facts, content: undefined, hold: noStripes };
@@ -157,7 +162,7 @@ export class Ingest {
 
   async #storeLarge(reader: BodyReader, body: IncomingBody, options: IngestOptions): Promise<StoredBody> {
     const key = this.#contentKeys.fresh(options.bucketId);
-    const digester = this.#stripes.createDigester(body.algorithms);
+    const digester = this.#stripes.createDigester(digestsFor(options.etags, body.algorithms));
     const source = { reader, lengthBytes: body.lengthBytes, signal: body.signal };
     const stream = await writeStream(this.#streams, source, key.keys, digester).catch((error: unknown) => {
       digester.abandon();
@@ -170,7 +175,7 @@ export class Ingest {
       const { sizeBytes, extents } = stream;
       return {
         sizeBytes,
-        etag: digests.md5.toString('hex'),
+        etag: etagOfBody(options.etags, digests, this.#random),
         checksum,
         content: { key, sizeBytes, extents },
         hold,

@@ -11,6 +11,7 @@ import {
 import { checkWriteConditions, isConditional } from './conditions.ts';
 import { putContent } from './contents.ts';
 import type { FoundBucket, ObjectsContext } from './context.ts';
+import { etagKindOf } from './etags.ts';
 import type { AcceptedBody, StoredBody } from './ingest.ts';
 import { encodeKey } from './names.ts';
 import { type Swap, type SwapTarget, swapVersion } from './swap.ts';
@@ -23,9 +24,11 @@ export async function putObject(context: ObjectsContext, request: PutRequest): P
   const name = encodeKey(request.key);
   const bucket = await context.buckets.find(request.bucket);
   const { bucketId } = bucket.record;
+  const etags = etagKindOf(bucket.record);
   const existedBefore = await checkBeforeBody(context, bucket, name, request.conditions);
   const accepted = await context.ingest.accept(request.body, {
     bucketId,
+    etags,
     sizeBytesMax: SINGLE_BODY_BYTES_MAX,
     emptyNeedsContent: false,
   });

@@ -8,6 +8,7 @@ import type { MetadataEngine } from '../metadata/engine.ts';
 import type { StripeStore } from '../stripes/types.ts';
 import { Background } from './background.ts';
 import { Buckets } from './buckets.ts';
+import { type BucketUsage, bucketUsage } from './bucketusage.ts';
 import { completeUpload } from './complete.ts';
 import { ContentKeys } from './contentkeys.ts';
 import type { ObjectsContext } from './context.ts';
@@ -28,7 +29,7 @@ import { relocateStripe } from './relocate.ts';
 import { type CompactionBudget, type CompactionResult, compactSharedStripes } from './spacecompaction.ts';
 import { UnsettledStripes } from './stripehold.ts';
 import { getTags, putTags } from './tags.ts';
-import type { ObjectService } from './types.ts';
+import type { EtagKind, ObjectService } from './types.ts';
 import { listUploads } from './uploadlisting.ts';
 import { uploadPart, uploadPartCopy } from './uploadpart.ts';
 import { abortIdleUploads, abortUpload, createUpload, describeUpload, listParts } from './uploads.ts';
@@ -41,6 +42,8 @@ export interface ObjectServiceParts {
   readonly keyring: EpochKeyring;
   readonly clock: Clock;
   readonly random: Random;
+  /** What a bucket gets whose creator does not say; MD5 when absent. */
+  readonly newBucketEtags?: EtagKind;
   /** Told of failures of work that no client waits for. */
   readonly onBackgroundError?: (error: unknown) => void;
 }
@@ -66,8 +69,20 @@ export interface ObjectUpkeep {
   close(): Promise<void>;
 }
 
+/** What an operator asks of buckets beside S3. */
+export interface BucketAdministration {
+  /** By name. */
+  usage(): Promise<readonly BucketUsage[]>;
+  /**
+   * Counts for what is written from now on.
+   * @throws NoSuchBucket
+   */
+  setEtags(name: string, etags: EtagKind): Promise<void>;
+}
+
 export interface Objects {
   readonly service: ObjectService;
+  readonly buckets: BucketAdministration;
   readonly upkeep: ObjectUpkeep;
 }
 
@@ -78,6 +93,10 @@ export function createObjects(parts: ObjectServiceParts): Objects {
   const { background, deletedKeys } = context;
   return {
     service: createService(context, buckets),
+    buckets: {
+      usage: () => bucketUsage(parts.engine, buckets),
+      setEtags: (name, etags) => buckets.setEtags(name, etags),
+    },
     upkeep: {
       collectGarbage: (stepsMax) => context.garbage.collect(stepsMax),
       findEmptyStripes: () => context.space.findEmptyStripes(),
@@ -118,7 +137,7 @@ function createContext(
     random,
     buckets,
     contentKeys,
-    ingest: new Ingest(stripes, contentKeys, new Packer(stripes, unsettled, buryIfEmpty), clock),
+    ingest: new Ingest(stripes, contentKeys, new Packer(stripes, unsettled, buryIfEmpty), clock, random),
     space,
     readers,
     locks: new KeyLocks(),
@@ -134,7 +153,7 @@ function createService(context: ObjectsContext, buckets: Buckets): ObjectService
   const { engine } = context;
   const bucketIdOf = async (name: string) => (await buckets.find(name)).record.bucketId;
   return {
-    createBucket: (name, region) => buckets.create(name, region),
+    createBucket: (name, region, etags) => buckets.create(name, region, etags),
     headBucket: (name) => buckets.head(name),
     deleteBucket: (name) => buckets.delete(name),
     listBuckets: () => buckets.list(),

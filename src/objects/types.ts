@@ -14,7 +14,7 @@ import type {
 export interface IncomingBody extends AsyncIterable<Uint8Array> {
   /** Decoded length announced by the client; undefined when unknown (then the body is treated as large). */
   readonly lengthBytes: number | undefined;
-  /** What must be computed beside MD5. */
+  /** What must be computed for `verify`. */
   readonly algorithms: readonly DigestAlgorithm[];
   /**
    * Called once, after the last byte and before anything is committed. Compares with headers and trailers and throws
@@ -210,10 +210,14 @@ export interface ListUploadsResult {
   readonly nextUploadIdMarker: string;
 }
 
+/** What the ETags of simple objects and parts are (etags.ts): the MD5 of their bytes, or nothing that can be computed. */
+export type EtagKind = 'md5' | 'opaque';
+
 export interface BucketInfo {
   readonly name: string;
   readonly createdMs: number;
   readonly region: string;
+  readonly etags: EtagKind;
 }
 
 export interface PartsPage {
@@ -223,8 +227,11 @@ export interface PartsPage {
 }
 
 export interface ObjectService {
-  /** @throws InvalidBucketName, BucketAlreadyOwnedByYou */
-  createBucket(name: string, region: string): Promise<void>;
+  /**
+   * `etags`: what this server gives new buckets when absent.
+   * @throws InvalidBucketName, BucketAlreadyOwnedByYou
+   */
+  createBucket(name: string, region: string, etags?: EtagKind): Promise<void>;
   headBucket(name: string): Promise<BucketInfo>;
   /** @throws BucketNotEmpty while objects or uploads are in it */
   deleteBucket(name: string): Promise<void>;

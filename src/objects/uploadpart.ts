@@ -9,6 +9,7 @@ import { Change } from './change.ts';
 import { putContent } from './contents.ts';
 import type { ObjectsContext } from './context.ts';
 import { bodyOfVersion, holdSource } from './copy.ts';
+import { etagKindOf } from './etags.ts';
 import type { AcceptedBody, StoredBody } from './ingest.ts';
 import { SINGLE_BODY_BYTES_MAX } from './put.ts';
 import { type ByteRange, formatRange, resolveRange } from './ranges.ts';
@@ -97,6 +98,7 @@ async function storePart(
 ): Promise<PartFacts> {
   const accepted = await context.ingest.accept(body, {
     bucketId: upload.bucket.record.bucketId,
+    etags: etagKindOf(upload.bucket.record),
     sizeBytesMax: SINGLE_BODY_BYTES_MAX,
     emptyNeedsContent: true,
   });

@@ -63,7 +63,7 @@ export interface BodyClaims {
   readonly checksumValue: string | undefined;
   /** Lower-case trailer names that must follow the body. */
   readonly announcedTrailers: readonly string[];
-  /** What must be computed beside MD5. */
+  /** What must be computed to verify all of these. */
   readonly algorithms: readonly DigestAlgorithm[];
 }
 
@@ -71,11 +71,13 @@ export interface BodyClaims {
 export function readClaims(headers: IncomingHttpHeaders, form: PayloadForm, ownChecksum = true): BodyClaims {
   const announcedTrailers = readTrailerNames(headers, form);
   const found = ownChecksum ? findChecksum(headers, announcedTrailers) : undefined;
+  const contentMd5 = readMd5(headers['content-md5']);
   const algorithms: DigestAlgorithm[] = [];
+  if (contentMd5) algorithms.push('md5');
   if (found) algorithms.push(found.kind.digest);
   if (form.sha256 !== undefined && found?.kind.digest !== 'sha256') algorithms.push('sha256');
   return {
-    contentMd5: readMd5(headers['content-md5']),
+    contentMd5,
     contentSha256: form.sha256 === undefined ? undefined : Buffer.from(form.sha256, 'hex'),
     checksum: found?.kind,
     checksumValue: found?.value,
@@ -103,12 +105,12 @@ export function verifyClaims(
       },
     });
   }
-  if (contentMd5 && !timingSafeEqual(contentMd5, digests.md5)) {
+  if (contentMd5 && !timingSafeEqual(contentMd5, defined(digests.md5, 'md5'))) {
     throw new HoldfastError('BadDigest', {
       detail: 'The Content-MD5 you specified did not match what we received.',
       fields: {
         ExpectedDigest: contentMd5.toString('base64'),
-        CalculatedDigest: digests.md5.toString('base64'),
+        CalculatedDigest: defined(digests.md5).toString('base64'),
       },
     });
   }

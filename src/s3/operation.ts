@@ -64,8 +64,8 @@ export interface Operation {
   /** Further query parameters that it understands. Any other one is refused with NotImplemented. */
   readonly parameters: readonly string[];
   /**
-   * Headers with a meaning (x-amz-*, if-*, range, content-*…) that it understands. Any other x-amz-* header is refused
-   * with NotImplemented; those every request may carry are in server.ts.
+   * Headers with a meaning (x-amz-*, x-holdfast-*, if-*, range, content-*…) that it understands. Any other of the first two
+   * is refused with NotImplemented; those every request may carry are in server.ts.
    */
   readonly headers: readonly string[];
   readonly handle: (context: OperationContext) => Promise<OperationResponse>;

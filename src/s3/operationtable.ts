@@ -1,13 +1,14 @@
 /**
  * Finds the operation a request asks for, and refuses what the operation does not understand. Nothing is silently
- * ignored: a query parameter, x-amz-* header or conditional header that would change the meaning of a request and is
- * not in the operation's row is answered with NotImplemented, by name.
+ * ignored: a query parameter, x-amz-* or x-holdfast-* header or conditional header that would change the meaning of a
+ * request and is not in the operation's row is answered with NotImplemented, by name.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { HoldfastError } from '../base/errors.ts';
 import { checksumKinds } from './checksums.ts';
 import type { Operation } from './operation.ts';
 import type { Route } from './routing.ts';
+import { isServiceHeader } from './serviceheaders.ts';
 import type { QueryPair } from './target.ts';
 
 /** Headers that any request may carry: about signing, framing and the client itself, or checked by the server. */
@@ -131,7 +132,7 @@ function checkParameters(row: Row, query: readonly QueryPair[]): void {
 
 function checkHeaders(row: Row, method: string, headers: IncomingHttpHeaders): void {
   for (const name in headers) {
-    if (name.charCodeAt(0) !== 0x78 || !name.startsWith('x-amz-')) continue;
+    if (!isServiceHeader(name)) continue;
     if (!understands(row, name, method, headers)) throw notImplemented('header', name, row.operation.name);
   }
   const reads = method === 'GET' || method === 'HEAD';

@@ -81,6 +81,11 @@ export function parsePresignedV2(query: readonly QueryPair[]): PresignedClaimV2 
   return { accessKeyId, expires, signature: Buffer.from(signature, 'base64') };
 }
 
+/** It has no list of them: S3's own are always signed, others cannot be. The host it does not know, so that is not missed. */
+export function signedHeadersV2(headers: SignableRequest['headers']): readonly string[] {
+  return ['host', ...Object.keys(headers).filter((name) => name.startsWith('x-amz-'))];
+}
+
 export function stringToSignV2(request: SignableRequest, expires: string): string {
   const { headers, method } = request;
   const md5 = headers['content-md5'] ?? '';

@@ -3,8 +3,8 @@
  * (docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html). Header and presigned form; any region.
  *
  * Order: form, then time, then signature. Signatures are compared in constant time, and a request with an unknown access
- * key costs the same work as one with a known key. `host` and every x-amz-* header sent must be signed. Session tokens
- * are refused: this server gives out none. Presigned URLs of version 2 go the same way, see sigv2.ts.
+ * key costs the same work as one with a known key. `host` and every x-amz-* and x-holdfast-* header sent must be signed. Session
+ * tokens are refused: this server gives out none. Presigned URLs of version 2 go the same way, see sigv2.ts.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -25,8 +25,15 @@ import { canonicalRequest, type SignableRequest, stringToSign } from './canonica
 import { isPresignPlaceholder } from './checksums.ts';
 import type { ChunkSigning } from './chunked.ts';
 import { type PayloadForm, payloadForm, UNSIGNED_PAYLOAD } from './payload.ts';
+import { isServiceHeader } from './serviceheaders.ts';
 import { hmacSha256, SigningKeys } from './signingkeys.ts';
-import { parsePresignedV2, presigningParametersV2, signatureV2, stringToSignV2 } from './sigv2.ts';
+import {
+  parsePresignedV2,
+  presigningParametersV2,
+  signatureV2,
+  signedHeadersV2,
+  stringToSignV2,
+} from './sigv2.ts';
 import type { QueryPair } from './target.ts';
 
 /** AWS's bound on the difference between the client's clock and ours. */
@@ -122,6 +129,7 @@ export class Authenticator {
     const expiresMs = Number(claim.expires) * SECOND_MS;
     const nowMs = this.#clock.nowMs();
     if (nowMs > expiresMs) throw expired(expiresMs, nowMs, {});
+    requireSigned(request.headers, signedHeadersV2(request.headers));
     const { headers, query } = takeHoisted(request, presigningParametersV2);
     refuseSessionToken(headers['x-amz-security-token']);
     const contentSha256 = headers['x-amz-content-sha256'];
@@ -242,7 +250,7 @@ function refuseSessionToken(token: unknown): void {
 function requireSigned(headers: IncomingHttpHeaders, signedHeaders: readonly string[]): void {
   let unsigned = signedHeaders.includes('host') ? '' : 'host';
   for (const name in headers) {
-    if (name.charCodeAt(0) !== 0x78 || !name.startsWith('x-amz-')) continue;
+    if (!isServiceHeader(name)) continue;
     if (!signedHeaders.includes(name)) unsigned += unsigned === '' ? name : `, ${name}`;
   }
   if (unsigned === '') return;

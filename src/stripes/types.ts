@@ -95,7 +95,7 @@ export interface StripeStore {
   readonly openChunksMax: number;
   /** Waits for pooled memory: this is the backpressure of uploads. Rejects when `signal` aborts. */
   acquire(signal?: AbortSignal): Promise<StripeBuffer>;
-  /** MD5 always, and what `algorithms` names. */
+  /** The digests that `algorithms` names; where it names none, nothing is computed. */
   createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester;
   /**
    * Seals the runs, encodes, hashes, and writes all n fragments to n nodes; resolves when all are on stable storage

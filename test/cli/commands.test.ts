@@ -19,6 +19,8 @@ const commands = [
   ['serve'],
   ['status'],
   ['scrub'],
+  ['buckets'],
+  ...['list', 'set'].map((verb) => ['buckets', verb]),
   ['nodes'],
   ...['list', 'stop', 'start', 'replace'].map((verb) => ['nodes', verb]),
 ];
@@ -49,7 +51,7 @@ describe('help and usage', () => {
   test('holdfast --help names every command, --version the version', async () => {
     const help = await holdfast(['--help']);
     expect(help.code).toBe(0);
-    for (const name of ['serve', 'status', 'scrub', 'nodes'])
+    for (const name of ['serve', 'status', 'scrub', 'buckets', 'nodes'])
       expect(help.stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(await holdfast(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
@@ -65,6 +67,10 @@ describe('help and usage', () => {
     [['bogus'], /unknown command 'bogus'/],
     [['serve', '--bogus'], /unknown option '--bogus'/],
     [['status', 'extra'], /too many arguments/],
+    [['buckets', 'bogus'], /unknown command 'bogus'/],
+    [['buckets', 'set', '--etag', 'md5'], /missing required argument 'name'/],
+    [['buckets', 'set', 'cli'], /required option '--etag <kind>' not specified/],
+    [['buckets', 'set', 'cli', '--etag', 'sha1'], /'sha1' is invalid.*md5, opaque/],
     [['nodes', 'bogus'], /unknown command 'bogus'/],
     [['nodes', 'stop'], /missing required argument 'id'/],
     [['nodes', 'stop', 'six'], /A node id is a number; "holdfast nodes list" shows them/],
@@ -121,11 +127,13 @@ describe('without a server', () => {
   test.each([
     ['status'],
     ['scrub'],
+    ['buckets', 'list'],
+    ['buckets', 'set', 'cli', '--etag', 'opaque'],
     ['nodes', 'list'],
     ['nodes', 'stop', '1'],
     ['nodes', 'start', '1'],
     ['nodes', 'replace', '1'],
-  ])('%s %s %s says so and how to start one', async (...args) => {
+  ])('%s %s %s %s %s says so and how to start one', async (...args) => {
     const data = temporaryDirectory();
     const result = await holdfast([...args.filter((word) => word !== undefined), '--data', data]);
     expect(result.code).toBe(1);

@@ -49,18 +49,19 @@ export function missing(requirements: Readonly<Record<string, boolean>>): string
   return reason;
 }
 
-/** Declares a client's tests once for each situation, each against a server of its own. */
+/** Declares a client's tests once for each situation, each against a server of its own, with settings from the environment. */
 export function clientMatrix(
   name: string,
   requirements: Readonly<Record<string, boolean>>,
   define: (test: ClientTest) => void,
+  environment: Readonly<Record<string, string>> = {},
 ): void {
   const lacking = missing(requirements);
   const title = lacking === undefined ? name : `${name} (${lacking})`;
   describe.skipIf(lacking !== undefined).each([...situations])(`${title}, %s`, (situation) => {
     let server: RunningServer | undefined;
     beforeAll(async () => {
-      server = await startServer({ flags: ['--log-level', 'warn'] });
+      server = await startServer({ flags: ['--log-level', 'warn'], environment });
     }, 120_000);
     afterAll(async () => {
       await server?.stop();
@@ -127,6 +128,31 @@ export async function client(
     );
   }
   return result;
+}
+
+/** A configuration file of s3cmd for a server; its path. */
+export function s3cmdConfig(server: RunningServer): string {
+  const config = join(temporaryDirectory(), 's3cfg');
+  const host = new URL(server.endpoint).host;
+  writeFileSync(
+    config,
+    `[default]\naccess_key = ${server.accessKeyId}\nsecret_key = ${server.secretAccessKey}\n` +
+      `host_base = ${host}\nhost_bucket = ${host}\nuse_https = False\n`,
+  );
+  return config;
+}
+
+/** Environment in which rclone knows the server as the remote `holdfast`. */
+export function rcloneEnvironment(server: RunningServer): Record<string, string> {
+  return {
+    RCLONE_CONFIG: '/dev/null',
+    RCLONE_CONFIG_HOLDFAST_TYPE: 's3',
+    RCLONE_CONFIG_HOLDFAST_PROVIDER: 'Other',
+    RCLONE_CONFIG_HOLDFAST_ENDPOINT: server.endpoint,
+    RCLONE_CONFIG_HOLDFAST_ACCESS_KEY_ID: server.accessKeyId,
+    RCLONE_CONFIG_HOLDFAST_SECRET_ACCESS_KEY: server.secretAccessKey,
+    RCLONE_CONFIG_HOLDFAST_FORCE_PATH_STYLE: 'true',
+  };
 }
 
 /** Environment of AWS's own tools. */

@@ -13,26 +13,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type RunningServer, temporaryDirectory, waitUntil } from '../harness/server.ts';
-import { client, clientMatrix, has, makeTree, treeHashes } from './matrix.ts';
-
-function environment(server: RunningServer): Record<string, string> {
-  return {
-    RCLONE_CONFIG: '/dev/null',
-    RCLONE_CONFIG_HOLDFAST_TYPE: 's3',
-    RCLONE_CONFIG_HOLDFAST_PROVIDER: 'Other',
-    RCLONE_CONFIG_HOLDFAST_ENDPOINT: server.endpoint,
-    RCLONE_CONFIG_HOLDFAST_ACCESS_KEY_ID: server.accessKeyId,
-    RCLONE_CONFIG_HOLDFAST_SECRET_ACCESS_KEY: server.secretAccessKey,
-    RCLONE_CONFIG_HOLDFAST_FORCE_PATH_STYLE: 'true',
-  };
-}
+import { temporaryDirectory, waitUntil } from '../harness/server.ts';
+import { client, clientMatrix, has, makeTree, rcloneEnvironment, treeHashes } from './matrix.ts';
 
 const fuse = { '/dev/fuse': existsSync('/dev/fuse'), fusermount: has('fusermount', ['-V']) };
 const rcloneThere = { rclone: has('rclone', ['version']) };
 
 clientMatrix('rclone', rcloneThere, ({ server, halfWay }) => {
-  const rclone = (...args: string[]) => client('rclone', args, environment(server()));
+  const rclone = (...args: string[]) => client('rclone', args, rcloneEnvironment(server()));
 
   test('sync, check --download, sync back, delete', async () => {
     const tree = makeTree();
@@ -53,14 +41,14 @@ clientMatrix('rclone', rcloneThere, ({ server, halfWay }) => {
 });
 
 clientMatrix('rclone mount', { ...rcloneThere, ...fuse }, ({ server, halfWay }) => {
-  const rclone = (...args: string[]) => client('rclone', args, environment(server()));
+  const rclone = (...args: string[]) => client('rclone', args, rcloneEnvironment(server()));
 
   test('real file operations', async () => {
     const point = temporaryDirectory();
     await rclone('mkdir', 'holdfast:mounted');
     // Without a write cache a mount cannot append (rclone's manual, "VFS File Caching").
     const mount = spawn('rclone', ['mount', 'holdfast:mounted', point, '--vfs-cache-mode', 'writes'], {
-      env: { ...process.env, ...environment(server()) },
+      env: { ...process.env, ...rcloneEnvironment(server()) },
       stdio: 'ignore',
     });
     const stored = async (text: string) =>

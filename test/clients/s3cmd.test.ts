@@ -3,17 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../harness/server.ts';
-import { client, clientMatrix, has, makeTree, treeHashes } from './matrix.ts';
+import { client, clientMatrix, has, makeTree, s3cmdConfig, treeHashes } from './matrix.ts';
 
 clientMatrix('s3cmd', { s3cmd: has('s3cmd') }, ({ server, halfWay }) => {
   test('mb, put, get, multipart, sync, info, del', async () => {
-    const config = join(temporaryDirectory(), 's3cfg');
-    const host = new URL(server().endpoint).host;
-    writeFileSync(
-      config,
-      `[default]\naccess_key = ${server().accessKeyId}\nsecret_key = ${server().secretAccessKey}\n` +
-        `host_base = ${host}\nhost_bucket = ${host}\nuse_https = False\n`,
-    );
+    const config = s3cmdConfig(server());
     const s3cmd = (...args: string[]) => client('s3cmd', ['-c', config, '--no-progress', ...args]);
     await s3cmd('mb', 's3://s3cmd');
     const file = join(temporaryDirectory(), 'large.bin');

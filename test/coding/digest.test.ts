@@ -90,11 +90,12 @@ describe.each(crcAlgorithms)('CRCs of parts combine to that of the whole: %s', (
   });
 });
 
-test('a body digest is MD5 and what was asked for, nothing else', () => {
-  expect(Object.keys(digestNow([], check))).toEqual(['md5']);
+test('a body digest is what was asked for, nothing else', () => {
+  expect(digestNow([], check)).toEqual({});
+  expect(Object.keys(digestNow(['crc32'], check))).toEqual(['crc32']);
   const digests = digestNow(['crc32c', 'sha256', 'md5', 'crc32c'], check);
   expect(Object.keys(digests).sort()).toEqual(['crc32c', 'md5', 'sha256']);
-  expect(digests.md5.equals(digestOf('md5', check))).toBe(true);
+  expect(digests.md5?.equals(digestOf('md5', check))).toBe(true);
   expect(digests.crc32c?.equals(digestOf('crc32c', check))).toBe(true);
   const running = createBodyDigest(['sha1']);
   running.update(check.subarray(0, 4));

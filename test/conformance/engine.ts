@@ -204,14 +204,14 @@ export function engineConformance(name: string, make: () => StripeEngine): void 
         const body = patternBytes(length, 4);
         const shared = sharedCopy(body);
         for (const source of [body, shared, Buffer.from(body)]) {
-          const digester = engine.createDigester(['sha256', 'crc32c']);
+          const digester = engine.createDigester(['sha256', 'md5', 'crc32c']);
           for (let at = 0; at < length; at += 70_000) {
             const piece = source.subarray(at, at + 70_000);
             await digester.update(piece);
           }
           const digests = await digester.digest();
           expect(Object.keys(digests).sort()).toEqual(['crc32c', 'md5', 'sha256']);
-          expect(digests).toEqual(engine.digestNow(['crc32c', 'sha256'], body));
+          expect(digests).toEqual(engine.digestNow(['crc32c', 'sha256', 'md5'], body));
           expect(digests.sha256).toEqual(createHash('sha256').update(body).digest());
           expect(Buffer.isBuffer(digests.md5)).toBe(true);
         }
@@ -219,9 +219,18 @@ export function engineConformance(name: string, make: () => StripeEngine): void 
       },
     );
 
+    test('where no digest is asked for, bytes of any kind and number give none', async () => {
+      const digester = engine.createDigester([]);
+      const body = patternBytes(500_000, 6);
+      for (const piece of [body, sharedCopy(body), new Uint8Array(0)]) await digester.update(piece);
+      expect(await digester.digest()).toEqual({});
+      engine.createDigester([]).abandon();
+      expect(engine.digestNow([], body)).toEqual({});
+    });
+
     test('bytes may change as soon as an update has resolved', async () => {
       const body = patternBytes(400_000, 8);
-      const digester = engine.createDigester([]);
+      const digester = engine.createDigester(['md5']);
       for (const scratch of [new Uint8Array(100_000), new Uint8Array(new SharedArrayBuffer(100_000))]) {
         for (const half of [0, 1]) {
           const at = (scratch.buffer instanceof SharedArrayBuffer ? 200_000 : 0) + half * 100_000;

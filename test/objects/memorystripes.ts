@@ -8,6 +8,7 @@ import { HoldfastError } from '../../src/base/errors.ts';
 import { Gate } from '../../src/base/limits.ts';
 import type { Random } from '../../src/base/random.ts';
 import { createBodyDigest } from '../../src/coding/digest.ts';
+import type { DigestAlgorithm } from '../../src/coding/digests.ts';
 import {
   CHUNK_PLAINTEXT_BYTES,
   CHUNK_SEALED_BYTES,
@@ -54,6 +55,8 @@ export class MemoryStripes implements StripeStore {
   openPieces = 0;
   openPiecesMax = 0;
   digesters = 0;
+  /** What each digester was asked for. */
+  readonly digested: (readonly DigestAlgorithm[])[] = [];
   onDamage = () => {};
   readonly #random: Random;
 
@@ -83,9 +86,10 @@ export class MemoryStripes implements StripeStore {
     };
   }
 
-  createDigester(algorithms: Parameters<StripeStore['createDigester']>[0]): BodyDigester {
+  createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
     const digest = createBodyDigest(algorithms);
     this.digesters += 1;
+    this.digested.push(algorithms);
     let open = true;
     const end = () => {
       assert(open, 'a digester ends once');

@@ -14,8 +14,8 @@ import type { MetadataEngine } from '../../src/metadata/engine.ts';
 import { prefixes, prefixRange } from '../../src/metadata/keys.ts';
 import { openLevel } from '../../src/metadata/level.ts';
 import { decodeRecord, type ObjectAttributes, type TombRecord } from '../../src/metadata/records.ts';
-import { createObjects, type ObjectUpkeep } from '../../src/objects/service.ts';
-import type { IncomingBody, ObjectService, PutRequest } from '../../src/objects/types.ts';
+import { type BucketAdministration, createObjects, type ObjectUpkeep } from '../../src/objects/service.ts';
+import type { EtagKind, IncomingBody, ObjectService, PutRequest } from '../../src/objects/types.ts';
 import { MemoryStripes, type MemoryStripesOptions } from './memorystripes.ts';
 
 export interface World {
@@ -23,6 +23,7 @@ export interface World {
   readonly committer: SlotCommitter;
   readonly stripes: MemoryStripes;
   readonly service: ObjectService;
+  readonly buckets: BucketAdministration;
   readonly upkeep: ObjectUpkeep;
   /** Failures of background work; must stay empty. */
   readonly failures: unknown[];
@@ -35,6 +36,7 @@ export interface World {
 
 export interface WorldOptions extends Partial<Omit<MemoryStripesOptions, 'random'>> {
   readonly clock?: Clock;
+  readonly newBucketEtags?: EtagKind;
   /** Wraps the engine, for example to read it late. */
   readonly wrapEngine?: (engine: MetadataEngine) => MetadataEngine;
 }
@@ -59,13 +61,14 @@ async function openWorld(directory: string, stripes: MemoryStripes, options: Wor
   });
   const failures: unknown[] = [];
   const keyring = new EpochKeyring({ keys: deriveGridKeys(gridSecret), clock, random: systemRandom });
-  const { service, upkeep } = createObjects({
+  const { service, buckets, upkeep } = createObjects({
     engine,
     committer,
     stripes,
     keyring,
     clock,
     random: systemRandom,
+    ...(options.newBucketEtags && { newBucketEtags: options.newBucketEtags }),
     onBackgroundError: (error) => failures.push(error),
   });
   const stop = async () => {
@@ -78,6 +81,7 @@ async function openWorld(directory: string, stripes: MemoryStripes, options: Wor
     committer,
     stripes,
     service,
+    buckets,
     upkeep,
     failures,
     sweepTombs: (nowMs = clock.nowMs()) => sweepTombs(engine, committer, stripes, nowMs),

@@ -39,7 +39,7 @@ export function pooledBody(
 
 async function putObject(context: OperationContext) {
   const body = context.body();
-  const digest = createBodyDigest(body.algorithms);
+  const digest = createBodyDigest([...body.algorithms, 'md5']);
   let bytes = 0;
   for await (const piece of body) {
     digest.update(piece);
@@ -50,7 +50,7 @@ async function putObject(context: OperationContext) {
   return {
     status: 200,
     headers: {
-      etag: `"${digests.md5.toString('hex')}"`,
+      etag: `"${digests.md5?.toString('hex')}"`,
       'x-bytes': String(bytes),
       'x-announced': String(body.lengthBytes),
       'x-key': encodeURIComponent(`${context.bucket} ${context.key}`),

@@ -38,10 +38,10 @@ export class MemoryObjects implements objects.ObjectService {
   readonly #buckets = new Map<string, Bucket>();
   #uploadCount = 0;
 
-  async createBucket(name: string, region: string): Promise<void> {
+  async createBucket(name: string, region: string, etags: objects.EtagKind = 'md5'): Promise<void> {
     if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) throw new HoldfastError('InvalidBucketName');
     if (this.#buckets.has(name)) throw new HoldfastError('BucketAlreadyOwnedByYou');
-    const info = { name, region, createdMs: this.#tick() };
+    const info = { name, region, createdMs: this.#tick(), etags };
     this.#buckets.set(name, { info, objects: new Map(), uploads: new Map() });
   }
 
@@ -62,9 +62,8 @@ export class MemoryObjects implements objects.ObjectService {
   async putObject(request: objects.PutRequest): Promise<objects.PutResult> {
     const bucket = this.#bucket(request.bucket);
     checkWrite(bucket.objects.get(request.key)?.info, request.conditions);
-    const { bytes, digests, checksum } = await readBody(request.body);
+    const { bytes, etag, checksum } = await readBody(request.body);
     checkWrite(bucket.objects.get(request.key)?.info, request.conditions);
-    const etag = digests.md5.toString('hex');
     this.#store(bucket, request.key, request, bytes, etag, checksum);
     return { etag, checksum, sizeBytes: bytes.length };
   }
@@ -158,8 +157,8 @@ export class MemoryObjects implements objects.ObjectService {
 
   async uploadPart(pointer: objects.UploadPointer, partNumber: number, body: objects.IncomingBody) {
     const upload = this.#upload(pointer);
-    const { bytes, digests, checksum } = await readBody(body);
-    return this.#storePart(upload, partNumber, bytes, digests.md5.toString('hex'), checksum);
+    const { bytes, etag, checksum } = await readBody(body);
+    return this.#storePart(upload, partNumber, bytes, etag, checksum);
   }
 
   async uploadPartCopy(
@@ -389,8 +388,8 @@ async function readBody(body: objects.IncomingBody) {
   const pieces: Uint8Array[] = [];
   for await (const piece of body) pieces.push(Buffer.from(piece));
   const bytes = Buffer.concat(pieces);
-  const digests = digestsOf(bytes, body.algorithms);
-  return { bytes, digests, checksum: body.verify(digests) };
+  const checksum = body.verify(digestsOf(bytes, body.algorithms));
+  return { bytes, etag: md5(bytes).toString('hex'), checksum };
 }
 
 function digestsOf(bytes: Buffer, algorithms: readonly DigestAlgorithm[]): BodyDigests {

@@ -26,7 +26,7 @@ test('names are unique', () => {
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
 });
 
-test('an unknown sub-resource or x-amz header is never ignored, whatever the operation', () => {
+test('an unknown sub-resource, x-amz or x-holdfast header is never ignored, whatever the operation', () => {
   for (const operation of operations) {
     const absent = operation.headers.includes('x-amz-*');
     const query = Object.entries(operation.selectors).map(
@@ -39,6 +39,7 @@ test('an unknown sub-resource or x-amz header is never ignored, whatever the ope
         ...more,
       });
     expect(find({}, [['never-heard-of', '']]), operation.name).toThrow('never-heard-of');
+    expect(find({ 'x-holdfast-never-heard-of': 'x' }, []), operation.name).toThrow('never-heard-of');
     if (!absent) expect(find({ 'x-amz-never-heard-of': 'x' }, []), operation.name).toThrow('never-heard-of');
   }
 });

@@ -15,7 +15,7 @@ let sdk: S3Client;
 
 async function put(context: OperationContext) {
   const body = context.body();
-  const digest = createBodyDigest(body.algorithms);
+  const digest = createBodyDigest([...body.algorithms, 'md5']);
   const pieces: Uint8Array[] = [];
   for await (const piece of body) {
     digest.update(piece);
@@ -25,7 +25,7 @@ async function put(context: OperationContext) {
   const checksum = body.verify(digests);
   seen = { form: context.headers['x-amz-content-sha256'], algorithm: checksum?.algorithm };
   stored.set(`${context.bucket}/${context.key}`, Buffer.concat(pieces));
-  return { status: 200, headers: { etag: `"${digests.md5.toString('hex')}"` } };
+  return { status: 200, headers: { etag: `"${digests.md5?.toString('hex')}"` } };
 }
 
 beforeAll(async () => {

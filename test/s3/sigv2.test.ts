@@ -90,6 +90,7 @@ test('refusals', () => {
   expect(refusal(good.replace('puppy', 'kitten'))).toBe('SignatureDoesNotMatch');
   expect(refusal(`/b/k?${signed(`GET\n\n\n${EXPIRES}\n/b/k`, 'NOBODY')}`)).toBe('InvalidAccessKeyId');
   expect(refusal(`${good}&X-Amz-Security-Token=x`)).toBe('InvalidToken');
+  expect(refusal(good, { headers: { 'x-holdfast-etag': 'opaque' } })).toBe('AccessDenied');
   expect(refusal(good, { headers: { authorization: 'AWS a:b' } })).toBe('InvalidArgument');
   const framed = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
   const query = signed(`PUT\n\n\n${EXPIRES}\nx-amz-content-sha256:${framed}\n/b/k`);

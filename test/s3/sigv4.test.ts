@@ -218,6 +218,7 @@ describe('altered requests are refused', () => {
     expect(altered(header('host', 'other'))).toBe('SignatureDoesNotMatch');
     expect(altered(header('x-amz-content-sha256', 'UNSIGNED-PAYLOAD'))).toBe('SignatureDoesNotMatch');
     expect(altered(header('x-amz-acl', 'public-read'))).toBe('AccessDenied');
+    expect(altered(header('x-holdfast-etag', 'opaque'))).toBe('AccessDenied');
     const auth = signed.headers['authorization'] ?? '';
     const flipped = `${auth.slice(0, -1)}${auth.endsWith('0') ? '1' : '0'}`;
     expect(altered(header('authorization', flipped))).toBe('SignatureDoesNotMatch');

@@ -7,6 +7,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { KIB } from '../../base/units.ts';
 import { checkBucketAcl } from '../headers-attributes.ts';
+import { ETAG_HEADER, requestedEtags } from '../headers-etag.ts';
 import { header, invalidArgument, notImplemented } from '../headers-values.ts';
 import type { Operation, OperationContext } from '../operation.ts';
 import { parseXml, readFields } from '../xml-parse.ts';
@@ -20,13 +21,20 @@ export const createBucket: Operation = {
   level: 'bucket',
   selectors: {},
   parameters: [],
-  headers: ['x-amz-acl', 'x-amz-bucket-object-lock-enabled', 'x-amz-object-ownership', 'content-type'],
+  headers: [
+    'x-amz-acl',
+    'x-amz-bucket-object-lock-enabled',
+    'x-amz-object-ownership',
+    ETAG_HEADER,
+    'content-type',
+  ],
   async handle(context) {
     const { headers, objects, bucket } = context;
     checkBucketAcl(headers);
     checkObjectLock(header(headers, 'x-amz-bucket-object-lock-enabled'));
     checkOwnership(header(headers, 'x-amz-object-ownership'));
-    await objects.createBucket(bucket, await requestedRegion(context));
+    const etags = requestedEtags(headers);
+    await objects.createBucket(bucket, await requestedRegion(context), etags);
     return { status: 200, headers: { location: `/${bucket}` } };
   },
 };

@@ -1,4 +1,5 @@
 /** docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html */
+import { ETAG_HEADER } from '../headers-etag.ts';
 import type { Operation } from '../operation.ts';
 
 export const headBucket: Operation = {
@@ -9,10 +10,14 @@ export const headBucket: Operation = {
   parameters: [],
   headers: [],
   async handle({ objects, bucket }) {
-    const { region } = await objects.headBucket(bucket);
+    const { region, etags } = await objects.headBucket(bucket);
     return {
       status: 200,
-      headers: { 'x-amz-bucket-region': region, 'x-amz-access-point-alias': 'false' },
+      headers: {
+        'x-amz-bucket-region': region,
+        'x-amz-access-point-alias': 'false',
+        ...(etags === 'opaque' && { [ETAG_HEADER]: etags }),
+      },
     };
   },
 };

@@ -4,7 +4,6 @@
  * there in order.
  */
 import { assert } from '../../base/assert.ts';
-import { HoldfastError } from '../../base/errors.ts';
 import { digestNow } from '../../coding/digest.ts';
 import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
 import type { BodyDigester } from '../types.ts';
@@ -14,6 +13,13 @@ import type { Thread } from './thread.ts';
 
 /** Bodies up to this length are digested on the calling thread: 43 µs of MD5, what a hop costs (workers.ts). */
 export const DIGEST_INLINE_BYTES_MAX = 32 * 1024;
+
+/** For a body of which no digest is wanted: looks at nothing, and so keeps, copies and posts nothing. */
+export const idleDigester: BodyDigester = {
+  update: async () => undefined,
+  digest: async () => ({}),
+  abandon: () => undefined,
+};
 
 let lastDigester = 0;
 
@@ -93,12 +99,10 @@ export class PinnedDigester implements BodyDigester {
 
 /** Buffers come out of another thread as plain byte arrays. */
 function asBuffers(digests: Readonly<Record<string, Uint8Array>>): BodyDigests {
-  const { md5, ...others } = digests;
-  if (!md5) throw new HoldfastError('InternalError', { detail: 'stripe engine: a digest without MD5' });
-  const buffers = Object.entries(others).map(([name, value]) => [name, asBuffer(value)] as const);
-  return { md5: asBuffer(md5), ...Object.fromEntries(buffers) };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Object.fromEntries(
+    Object.entries(digests).map(([name, { buffer, byteOffset, byteLength }]) => [
+      name,
+      Buffer.from(buffer, byteOffset, byteLength),
+    ]),
+  );
 }

@@ -24,6 +24,7 @@ import { type ChunkKeys, TAG_BYTES } from '../../crypto/chunked.ts';
 import { stripeShape } from '../shape.ts';
 import type { BodyDigester, SealRun } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
+import { idleDigester } from './digester.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
 import { inputBytes } from './inlining.ts';
 import { checkRoom, checkSeal, type KernelJob } from './kernels.ts';
@@ -109,7 +110,7 @@ export class NativeEngine extends BaseEngine {
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
-    return new NativeDigester(this.#jobs, algorithms);
+    return algorithms.length === 0 ? idleDigester : new NativeDigester(this.#jobs, algorithms);
   }
 
   override async close(): Promise<void> {

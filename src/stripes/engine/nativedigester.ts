@@ -33,7 +33,7 @@ export class NativeDigester implements BodyDigester {
 
   constructor(jobs: NativeJobs, algorithms: readonly DigestAlgorithm[]) {
     this.#jobs = jobs;
-    this.#algorithms = algorithms;
+    this.#algorithms = [...new Set(algorithms)];
   }
 
   async update(bytes: Uint8Array): Promise<void> {
@@ -43,7 +43,7 @@ export class NativeDigester implements BodyDigester {
       this.#keptBytes += bytes.length;
       return;
     }
-    this.#digest ??= this.#jobs.addon.digestNew(this.#all().reduce((sum, name) => sum | bits[name], 0));
+    this.#digest ??= this.#jobs.addon.digestNew(this.#algorithms.reduce((sum, name) => sum | bits[name], 0));
     const digest = this.#digest;
     const pieces = [...this.#kept.splice(0), bytes];
     const take = (piece: Uint8Array) =>
@@ -61,17 +61,14 @@ export class NativeDigester implements BodyDigester {
     this.#ended = true;
     const digest = this.#digest;
     if (digest === undefined) return digestNow(this.#algorithms, Buffer.concat(this.#kept));
-    const values = this.#all().map((name) => [name, this.#jobs.addon.digestValue(digest, bits[name])]);
-    return Object.fromEntries(values) as BodyDigests;
+    return Object.fromEntries(
+      this.#algorithms.map((name) => [name, this.#jobs.addon.digestValue(digest, bits[name])]),
+    );
   }
 
   abandon(): void {
     this.#ended = true;
     this.#kept = [];
     this.#digest = undefined;
-  }
-
-  #all(): DigestAlgorithm[] {
-    return [...new Set<DigestAlgorithm>(['md5', ...this.#algorithms])];
   }
 }

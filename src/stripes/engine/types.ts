@@ -146,9 +146,12 @@ export interface StripeEngine {
    */
   readAndOpen(request: OpenRequest, pieces: readonly LocalPiece[], signal?: AbortSignal): Promise<number>;
 
-  /** MD5 always, and what `algorithms` names. Views in shared memory are not copied, others once. */
+  /**
+   * The digests that `algorithms` names. Views in shared memory are not copied, others once. Where it names none, nothing is
+   * looked at, copied or sent anywhere.
+   */
   createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester;
-  /** For small bodies that are in memory whole. */
+  /** The same for small bodies that are in memory whole. */
   digestNow(algorithms: readonly DigestAlgorithm[], bytes: Uint8Array): BodyDigests;
 
   /** Refuses what is waiting with ShuttingDown, and resolves when what has started is done. */

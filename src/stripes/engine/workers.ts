@@ -8,7 +8,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../coding/digests.ts';
 import type { BodyDigester } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
-import { PinnedDigester } from './digester.ts';
+import { idleDigester, PinnedDigester } from './digester.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
 import { inlineBytesMax, inputBytes } from './inlining.ts';
 import { type KernelJob, runKernel } from './kernels.ts';
@@ -55,7 +55,7 @@ export class WorkerEngine extends BaseEngine {
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
-    return new PinnedDigester(this.#pool, algorithms);
+    return algorithms.length === 0 ? idleDigester : new PinnedDigester(this.#pool, algorithms);
   }
 
   override async close(): Promise<void> {

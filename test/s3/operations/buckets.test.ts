@@ -29,6 +29,7 @@ describe('CreateBucket', () => {
     ['object lock', { headers: { 'x-amz-bucket-object-lock-enabled': 'true' } }, 'NotImplemented'],
     ['other ownership', { headers: { 'x-amz-object-ownership': 'ObjectWriter' } }, 'NotImplemented'],
     ['unknown ownership', { headers: { 'x-amz-object-ownership': 'Nobody' } }, 'InvalidArgument'],
+    ['an unknown kind of ETag', { headers: { 'x-holdfast-etag': 'sha1' } }, 'InvalidArgument'],
     ['a bad region', { body: constraint('a b') }, 'InvalidLocationConstraint'],
     [
       'a directory bucket',
@@ -46,6 +47,18 @@ describe('CreateBucket', () => {
   ])('refuses %s', async (_, options, code) => {
     expect(await s3.refusal('PUT', '/bucket', options)).toBe(code);
     expect(await s3.refusal('HEAD', '/bucket')).toBe('NoSuchBucket');
+  });
+
+  test('hands the kind of ETags on, and says nothing of it where nothing was said', async () => {
+    await s3.call('PUT', '/opaque', { headers: { 'x-holdfast-etag': 'opaque' } });
+    await s3.call('PUT', '/md5', { headers: { 'x-holdfast-etag': 'md5' } });
+    await s3.call('PUT', '/default');
+    const shown = async (name: string) => (await s3.call('HEAD', `/${name}`)).headers['x-holdfast-etag'];
+    expect([await shown('opaque'), await shown('md5'), await shown('default')]).toEqual([
+      'opaque',
+      undefined,
+      undefined,
+    ]);
   });
 
   test('accepts what is true anyway', async () => {

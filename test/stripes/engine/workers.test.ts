@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ThreadPool } from '../../../src/stripes/engine/pool.ts';
 import { Thread } from '../../../src/stripes/engine/thread.ts';
 import { WorkerEngine } from '../../../src/stripes/engine/workers.ts';
@@ -33,6 +33,21 @@ describe('the worker engine', () => {
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       await pool.close();
     }
+  });
+
+  test('posts nothing and holds no thread for a body of which no digest is asked for', async () => {
+    const pinned = vi.spyOn(ThreadPool.prototype, 'pin');
+    const posted = vi.spyOn(Thread.prototype, 'send');
+    const engine = new WorkerEngine({ profile, threads: 1 });
+    open.push(engine);
+    const digester = engine.createDigester([]);
+    for (const piece of [patternBytes(1_000_000, 1), sharedCopy(patternBytes(1_000_000, 2))]) {
+      await digester.update(piece);
+    }
+    await digester.digest();
+    engine.createDigester([]).abandon();
+    expect([pinned.mock.calls.length, posted.mock.calls.length]).toEqual([0, 0]);
+    vi.restoreAllMocks();
   });
 
   test('leaves the event loop free while it seals', async () => {
