@@ -3,7 +3,10 @@
  * finds it (`build/Release/holdfast.node`). A C compiler is all it takes; node-api-headers comes with the packages. Plain JavaScript,
  * run by any Node.
  *
- *   node native/build.js [--sanitize] [--out FILE]      CC and CFLAGS as usual; --sanitize: ASan and UBSan
+ *   node native/build.js [--sanitize] [--out FILE]      CC and CFLAGS as usual
+ *
+ * --sanitize adds ASan and UBSan; the addon then lies in a directory of its own, which HOLDFAST_PREBUILD=build/Sanitized makes
+ * node-gyp-build look into (native/tools/sanitized.js runs things with it).
  *
  * A file's name ends in the instruction set it may use; its flags follow from that. Whether they may be used is decided at run time
  * (kernels/cpu.c), so nothing else may be compiled with them.
@@ -28,7 +31,7 @@ const instructionFlags = {
     avx2gfni: gfni,
     avx512: [...gfni, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mprefer-vector-width=512'],
   },
-  arm64: { neon: ['-march=armv8-a+simd+crc+crypto'] },
+  arm64: { neon: ['-mcpu=generic+crc+crypto'] },
 };
 const allSuffixes = Object.values(instructionFlags).flatMap((flags) => Object.keys(flags));
 
@@ -58,28 +61,46 @@ export function run(command, args) {
   });
 }
 
+export const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+
+/** Where node-gyp-build looks, below `directory`. */
+function releaseIn(directory) {
+  return join(directory, 'build', 'Release', 'holdfast.node');
+}
+
+/** Arguments of the linker for an addon, whose undefined symbols node has. */
+function linkFlags({ platform, sanitize, strip }) {
+  return [
+    '-shared',
+    '-pthread',
+    ...(platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
+    ...(sanitize ? sanitizers : []),
+    ...(strip ? ['-s'] : []),
+  ];
+}
+
 /**
  * Compiles and links. `cc` may be several words (`zig cc -target …`).
  * @returns the path of the addon
  */
 export async function build({
   cc = process.env.CC ?? 'cc',
+  platform = process.platform,
   arch = process.arch,
   out,
   sanitize = false,
+  strip = false,
   quiet = true,
 } = {}) {
   const [compiler, ...compilerArgs] = cc.split(' ').filter(Boolean);
-  const target = out ?? join(root, 'build', sanitize ? 'Sanitized' : 'Release', 'holdfast.node');
+  const target = out ?? releaseIn(sanitize ? join(root, 'build', 'Sanitized') : root);
   const objects = `${target}.objects-${process.pid}`;
   mkdirSync(objects, { recursive: true });
   const common = [
     ...compilerArgs,
     ...['-std=c11', '-D_GNU_SOURCE', '-DNAPI_VERSION=9', '-fPIC', '-fvisibility=hidden', '-pthread', '-g1'],
     ...['-Wall', '-Wextra', '-Werror=implicit-function-declaration', '-Werror=incompatible-pointer-types'],
-    ...(sanitize
-      ? ['-O1', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
-      : ['-O3']),
+    ...(sanitize ? ['-O1', '-fno-omit-frame-pointer', ...sanitizers] : ['-O3']),
     ...(process.env.CFLAGS ?? '').split(' ').filter(Boolean),
     `-I${includes()}`,
   ];
@@ -95,15 +116,16 @@ export async function build({
         await run(compiler, job.args);
       }
     };
-    await Promise.all(Array.from({ length: availableParallelism() }, worker));
-    const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-    const sanitizers = sanitize ? ['-fsanitize=address,undefined'] : [];
+    // All of them have ended before their directory goes.
+    const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
+    for (const { reason } of ended) if (reason) throw reason;
     const linked = `${target}.tmp-${process.pid}`;
     await run(compiler, [
       ...compilerArgs,
-      ...['-shared', '-pthread', ...undefinedSymbols, ...sanitizers, '-o', linked],
+      ...linkFlags({ platform, sanitize, strip }),
+      ...['-o', linked],
       ...made,
-      ...(process.platform === 'linux' ? ['-ldl'] : []),
+      ...(platform === 'linux' ? ['-ldl'] : []),
     ]);
     renameSync(linked, target);
   } finally {
@@ -113,11 +135,11 @@ export async function build({
 }
 
 /** Whether the addon is there and no source is newer. */
-export function isBuilt(out = join(root, 'build', 'Release', 'holdfast.node')) {
+export function isBuilt(out = releaseIn(root)) {
   if (!existsSync(out)) return false;
   const madeMs = statSync(out).mtimeMs;
   return readdirSync(here, { recursive: true })
-    .filter((name) => /\.(c|h|js)$/.test(name))
+    .filter((name) => /\.(c|h|js)$/.test(name) && !name.startsWith('tools'))
     .every((name) => statSync(join(here, name)).mtimeMs <= madeMs);
 }
 

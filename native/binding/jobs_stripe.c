@@ -5,6 +5,7 @@
 #include "../engine/stripe.h"
 #include "../kernels/blake3.h"
 #include "../kernels/gf256.h"
+#include "../kernels/wipe.h"
 #include "modules.h"
 #include "runtime.h"
 #include "value.h"
@@ -82,7 +83,7 @@ typedef struct {
 static void run_seal(hf_task *task, hf_worker *worker) {
   stripe_job *job = (stripe_job *)task;
   hf_stripe_status status = hf_seal_stripe(worker->sealer, &job->stripe, job->runs, job->run_count, job->roots);
-  explicit_bzero(job->runs, job->run_count * sizeof *job->runs);
+  hf_wipe(job->runs, job->run_count * sizeof *job->runs);
   hf_job_done(&job->job, job_code(status), (double)job->payload_bytes);
 }
 
@@ -317,7 +318,7 @@ static void open_and_report(open_job *job, hf_worker *worker) {
   }
   uint64_t opened = hf_open_run(worker->opener, &job->keys, job->first_index, job->sealed, job->sealed_bytes, job->final,
                                 job->plaintext, &chunks, &plaintext_bytes);
-  explicit_bzero(&job->keys, sizeof job->keys);
+  hf_wipe(&job->keys, sizeof job->keys);
   if (chunks == 0) hf_job_done(&job->job, HF_JOB_BAD_LENGTH, 0);
   else if (opened < chunks) hf_job_done(&job->job, HF_JOB_BAD_TAG, (double)opened);
   else hf_job_done(&job->job, HF_JOB_OK, (double)plaintext_bytes);
