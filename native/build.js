@@ -3,7 +3,7 @@
  * finds it (`build/Release/holdfast.node`). A C compiler is all it takes; node-api-headers comes with the packages. Plain JavaScript,
  * run by any Node.
  *
- *   node native/build.js [--sanitize] [--out FILE]      CC and CFLAGS as usual
+ *   node native/build.js [--sanitize] [--out FILE]      CC and CFLAGS as usual; without CC the first of cc, gcc, clang
  *
  * --sanitize adds ASan and UBSan; the addon then lies in a directory of its own, which HOLDFAST_PREBUILD=build/Sanitized makes
  * node-gyp-build look into (native/tools/sanitized.js runs things with it).
@@ -52,12 +52,18 @@ function includes() {
   return dirname(require.resolve('node-api-headers/package.json')).concat('/include');
 }
 
-/** Runs a command to its end. @throws when it fails */
-export function run(command, args) {
+/** Runs a command to its end; when `quiet`, what it says is kept for the error. @throws when it fails */
+export function run(command, args, { quiet = false } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', quiet ? 'pipe' : 'inherit'] });
+    let said = '';
+    child.stderr?.setEncoding('utf8').on('data', (text) => (said += text));
     child.on('error', reject);
-    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}`))));
+    child.on('close', (code, signal) => {
+      if (code === 0) return resolve();
+      const reason = said.split('\n').find((line) => /error|fatal/i.test(line)) ?? said.split('\n', 1)[0];
+      reject(new Error(`${command} ended with ${signal ?? code}${reason ? `: ${reason}` : ''}`));
+    });
   });
 }
 
@@ -84,7 +90,7 @@ function linkFlags({ platform, sanitize, strip }) {
  * @returns the path of the addon
  */
 export async function build({
-  cc = process.env.CC ?? 'cc',
+  cc = findCompiler() ?? 'cc',
   platform = process.platform,
   arch = process.arch,
   out,
@@ -113,20 +119,15 @@ export async function build({
     const worker = async () => {
       for (let job = waiting.shift(); job; job = waiting.shift()) {
         if (!quiet) process.stderr.write(`${compiler} ${relative(root, job.args.at(-3))}\n`);
-        await run(compiler, job.args);
+        await run(compiler, job.args, { quiet });
       }
     };
     // All of them have ended before their directory goes.
     const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
     for (const { reason } of ended) if (reason) throw reason;
     const linked = `${target}.tmp-${process.pid}`;
-    await run(compiler, [
-      ...compilerArgs,
-      ...linkFlags({ platform, sanitize, strip }),
-      ...['-o', linked],
-      ...made,
-      ...(platform === 'linux' ? ['-ldl'] : []),
-    ]);
+    const linkArgs = [...compilerArgs, ...linkFlags({ platform, sanitize, strip }), '-o', linked, ...made];
+    await run(compiler, platform === 'linux' ? [...linkArgs, '-ldl'] : linkArgs, { quiet });
     renameSync(linked, target);
   } finally {
     rmSync(objects, { recursive: true, force: true });
@@ -143,10 +144,18 @@ export function isBuilt(out = releaseIn(root)) {
     .every((name) => statSync(join(here, name)).mtimeMs <= madeMs);
 }
 
-/** Whether `cc` is a compiler that runs. */
-export function hasCompiler(cc = process.env.CC ?? 'cc') {
-  const [command] = cc.split(' ');
-  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+/** Whether `cc`, which may be several words, is a compiler that runs. */
+export function hasCompiler(cc = findCompiler()) {
+  const [command, ...args] = (cc ?? '').split(' ').filter(Boolean);
+  return (
+    command !== undefined && spawnSync(command, [...args, '--version'], { stdio: 'ignore' }).status === 0
+  );
+}
+
+/** CC, or the first usual name that runs; undefined where none does. */
+export function findCompiler() {
+  const names = process.env.CC ? [process.env.CC] : ['cc', 'gcc', 'clang'];
+  return names.find((name) => hasCompiler(name));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, hasCompiler } from '../native/build.js';
+import { build, findCompiler, hasCompiler } from '../native/build.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The oldest that Node 24's own binaries run with. */
@@ -73,7 +73,7 @@ function compilersFor(target, zig) {
   const forMusl = libc === 'musl' && arch === process.arch && platform === process.platform;
   return [
     ...(zig && target.zig ? [`${zig} cc -target ${target.zig}`] : []),
-    ...(isHost ? [process.env.CC ?? 'cc'] : []),
+    ...(isHost ? [findCompiler()] : []),
     ...(platform === 'darwin' && process.platform !== 'darwin' ? [] : [target.cross]),
     ...(forMusl ? ['musl-gcc'] : []),
   ].filter((cc) => (zig && cc.startsWith(zig)) || hasCompiler(cc));

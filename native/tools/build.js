@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { run, sources } from '../build.js';
+import { findCompiler, run, sources } from '../build.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const native = dirname(here);
@@ -17,7 +17,7 @@ export async function buildTool({
   name,
   out,
   libraries = [],
-  cc = process.env.CC ?? 'cc',
+  cc = findCompiler() ?? 'cc',
   arch = process.arch,
 }) {
   const [compiler, ...compilerArgs] = cc.split(' ').filter(Boolean);
