@@ -67,6 +67,18 @@ export function run(command, args, { quiet = false } = {}) {
   });
 }
 
+/** Maps a list, as many entries at a time as there are processors; an error is thrown when all that were begun have ended. */
+export async function inParallel(list, work) {
+  const results = [];
+  const entries = list.entries();
+  const worker = async () => {
+    for (const [i, entry] of entries) results[i] = await work(entry, i);
+  };
+  const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
+  for (const { reason } of ended) if (reason) throw reason;
+  return results;
+}
+
 export const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
 
 /** Where node-gyp-build looks, below `directory`. */
@@ -111,20 +123,12 @@ export async function build({
     `-I${includes()}`,
   ];
   try {
-    const waiting = sources(arch).map(({ name, flags }) => {
+    const made = await inParallel(sources(arch), async ({ name, flags }) => {
       const object = join(objects, `${name.replaceAll(/[\\/]/g, '-')}.o`);
-      return { object, args: [...common, ...flags, '-c', join(here, name), '-o', object] };
+      if (!quiet) process.stderr.write(`${compiler} ${join('native', name)}\n`);
+      await run(compiler, [...common, ...flags, '-c', join(here, name), '-o', object], { quiet });
+      return object;
     });
-    const made = waiting.map(({ object }) => object);
-    const worker = async () => {
-      for (let job = waiting.shift(); job; job = waiting.shift()) {
-        if (!quiet) process.stderr.write(`${compiler} ${relative(root, job.args.at(-3))}\n`);
-        await run(compiler, job.args, { quiet });
-      }
-    };
-    // All of them have ended before their directory goes.
-    const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
-    for (const { reason } of ended) if (reason) throw reason;
     const linked = `${target}.tmp-${process.pid}`;
     const linkArgs = [...compilerArgs, ...linkFlags({ platform, sanitize, strip }), '-o', linked, ...made];
     await run(compiler, platform === 'linux' ? [...linkArgs, '-ldl'] : linkArgs, { quiet });
