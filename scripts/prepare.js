@@ -71,11 +71,11 @@ function findAddon() {
  * Says why there are no native kernels, and keeps it for `holdfast status` (src/base/native.ts). An addon that was built from other
  * sources goes, since it would not do what the code that calls it expects.
  */
-function goWithout(reason) {
+function goWithout(reason, when = '') {
   try {
     rmSync(builtHere, { force: true });
     mkdirSync(dirname(whyPortable), { recursive: true });
-    writeFileSync(whyPortable, `${reason}\n`);
+    writeFileSync(whyPortable, `${reason}${when}\n`);
   } catch {
     // On read-only media there is nothing to keep it in.
   }
@@ -90,7 +90,7 @@ async function buildKernels() {
   if (found !== undefined && isBuilt(found)) return;
   const cc = findCompiler();
   if (cc === undefined && found !== undefined && found !== builtHere) return;
-  if (cc === undefined) return goWithout('no C compiler when it was installed');
+  if (cc === undefined) return goWithout('no C compiler', ' when it was installed');
   const startedMs = Date.now();
   try {
     await build({ cc });
