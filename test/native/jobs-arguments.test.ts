@@ -214,6 +214,14 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
     mustRefuse(TypeError, () => addon.append(undefined, file, 0, new Array(20_000), witness));
   });
 
+  test('a digest gives one value at a time, each once', () => {
+    const digest = addon.digestNew(1 + 16);
+    for (const none of [0, 2, 3, 17, 63]) expect(() => addon.digestValue(digest, none)).toThrow(/algorithm/);
+    expect(addon.digestValue(digest, 1).toString('hex')).toBe('d41d8cd98f00b204e9800998ecf8427e');
+    expect(addon.digestValue(digest, 16).toString('hex')).toBe('00000000');
+    expect(() => addon.digestValue(digest, 1)).toThrow(/algorithm/);
+  });
+
   test('a digest and a receive take an id', async () => {
     const socket = await silentSocket();
     const inlet = addon.inletOpen(socket.descriptor);

@@ -1,6 +1,6 @@
 /**
  * native/tools/kernels_check, which holds every kernel against its portable twin and tries the engine: under AddressSanitizer and
- * UndefinedBehaviorSanitizer, and for arm64 under an emulator.
+ * UndefinedBehaviorSanitizer, as another compiler has it, and for arm64 under an emulator.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -51,6 +51,15 @@ test.skipIf(noSanitizers)(
   `kernels and engine under ASan and UBSan${noSanitizers ? ` (skipped: ${noSanitizers})` : ''}`,
   () => {
     expect(check(['--sanitize'], {})).toMatch(/^\d+ checks agree, up to level \S+\n$/);
+  },
+  BUILD_TIMEOUT_MS,
+);
+
+const noClang = runs('clang') ? undefined : 'no clang';
+test.skipIf(noClang)(
+  `kernels and engine as clang compiles them${noClang ? ` (skipped: ${noClang})` : ''}`,
+  () => {
+    expect(check([], { CC: 'clang' })).toMatch(/^\d+ checks agree, up to level \S+\n$/);
   },
   BUILD_TIMEOUT_MS,
 );
