@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "pool.h"
+
 /* The step of an append at which an error came, since they mean different things (src/node/committer.ts). */
 typedef enum { HF_APPEND_DONE = 0, HF_APPEND_WRITE, HF_APPEND_SYNC, HF_APPEND_LOOK } hf_append_step;
 
@@ -15,8 +17,23 @@ typedef struct {
   int there; /* the file still has a name, and the witness is there */
 } hf_append_result;
 
-/* Writes all of `parts` from `position`, makes them durable, then looks whether file and `witness` are still there. Consumes `parts`. */
-hf_append_result hf_append(int file, uint64_t position, struct iovec *parts, size_t part_count, const char *witness);
+/* Where an append goes. */
+typedef struct {
+  int file;
+  /* A second descriptor of the same file, opened with O_DIRECT, or -1. From the first multiple of HF_DIRECT_ALIGNMENT on, the append then
+   * goes past the page cache, through `staging`; it must end at such a multiple. */
+  int direct;
+  uint64_t position;
+} hf_append_target;
+
+#define HF_DIRECT_ALIGNMENT 4096
+
+/*
+ * Writes all of `parts`, makes them durable, then looks whether file and `witness` are still there. Consumes `parts`. A direct write that
+ * the file system does not take goes the ordinary way.
+ */
+hf_append_result hf_append(const hf_append_target *target, struct iovec *parts, size_t part_count, const char *witness,
+                           hf_worker *worker);
 
 typedef struct {
   int file;

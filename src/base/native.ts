@@ -85,13 +85,17 @@ export interface NativeJobFunctions {
   digestUpdate(id: number | undefined, digest: NativeDigest, bytes: Uint8Array): undefined;
   /** Once for each algorithm, when all updates are done. */
   digestValue(digest: NativeDigest, algorithm: number): Buffer;
-  /** Writes, syncs, looks. Value: the step that failed (1 write, 2 sync, 3 look), and 16 more when file and witness are there. */
+  /**
+   * Writes, syncs, looks. Value: the step that failed (1 write, 2 sync, 3 look), and 16 more when file and witness are there.
+   * `direct`: a second descriptor, for O_DIRECT; the append must then end at a multiple of 4,096.
+   */
   append(
     id: number | undefined,
     file: number,
     position: number,
     parts: readonly Uint8Array[],
     witness: string,
+    direct: number | undefined,
   ): NativeOutcome;
   /** Undefined where sockets cannot be received from natively. */
   inletOpen(descriptor: number): NativeInlet | undefined;
