@@ -1,0 +1,15 @@
+/** What the end-to-end benchmark measures: a running S3 server with keys to it. */
+import type { Target } from '../load/presign.ts';
+
+export interface Contender {
+  readonly name: string;
+  readonly target: Target;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** How a contender is started. Its data goes under `directory`, which exists and is removed afterwards. */
+export interface Peer {
+  readonly name: string;
+  start(directory: string): Promise<Contender>;
+}
