@@ -21,7 +21,9 @@ function compiled(): string | undefined {
   const args = ['-std=c11', '-O2', '-pthread', source, '-o', unfinished];
   const result = spawnSync(process.env['CC'] ?? 'cc', args, { encoding: 'utf8' });
   if (result.status !== 0) {
-    process.stderr.write(`the load generator in C was not built: ${result.error?.message ?? result.stderr}\n`);
+    process.stderr.write(
+      `the load generator in C was not built: ${result.error?.message ?? result.stderr}\n`,
+    );
     return undefined;
   }
   renameSync(unfinished, binary);

@@ -5,6 +5,8 @@ export interface Contender {
   readonly name: string;
   readonly target: Target;
   readonly pid: number;
+  /** The last it wrote, for the message when it fails. */
+  output(): string;
   stop(): Promise<void>;
 }
 

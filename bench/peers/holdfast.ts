@@ -18,6 +18,7 @@ function peer(name: string, options: () => Promise<ServerOptions>): Peer {
         name,
         target: { host: '127.0.0.1', port, accessKeyId, secretAccessKey },
         pid: server.process.pid ?? 0,
+        output: server.output,
         stop: async () => {
           await server.stop();
         },

@@ -77,6 +77,7 @@ function peer(name: string, binary: string, extra: Readonly<Record<string, strin
         name,
         target: { host: '127.0.0.1', port, ...keys },
         pid: child.pid ?? 0,
+        output: () => output,
         stop: async () => {
           child.kill('SIGTERM');
           const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
