@@ -126,27 +126,32 @@ function table(rows: readonly (readonly string[])[]): string {
   return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
+/** A row per scenario, with the rate and the CPU cost of every contender. */
 export function summaryTable(summaries: readonly Summary[]): string {
-  const rows = summaries.map((s) => [
-    s.scenario,
-    s.contender,
-    `${s.rate.toFixed(0)} ${s.unit}/s`,
-    `${s.p50Ms.toFixed(1)} / ${s.p99Ms.toFixed(1)}`,
-    `${s.cpuCost.toFixed(s.unit === 'MiB' ? 2 : 3)} ${costUnit(s.unit)}`,
-    s.clientCpuCost.toFixed(3),
-    `${s.memoryMiB}`,
-    String(s.failed),
-  ]);
-  return table([
-    ['scenario', 'contender', 'rate', 'p50 / p99 ms', 'server', 'client', 'RSS MiB', 'failed'],
-    ...rows,
-  ]);
+  const names = [...new Set(summaries.map((s) => s.contender))];
+  const rows = [...Map.groupBy(summaries, (s) => s.scenario)].map(([scenario, group]) => {
+    const unit = group[0]?.unit ?? 'requests';
+    const cells = names.map((name) => {
+      const summary = group.find((s) => s.contender === name);
+      if (summary === undefined) return '';
+      const failed = summary.failed > 0 ? `, ${summary.failed} FAILED` : '';
+      return `${summary.rate.toFixed(0)}, ${significant(summary.cpuCost)}${failed}`;
+    });
+    return [scenario, `${unit}/s, ${costUnit(unit)}`, ...cells];
+  });
+  return table([['median', 'unit', ...names], ...rows]);
 }
 
+const significant = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(2));
+
+/** Only what is wanted: the steps, the goal, and anything against another Holdfast. */
 export function verdictTable(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map((v) => [
+  const wanted = verdicts.filter(
+    (v) => v.wanted !== undefined || v.goalMet !== undefined || v.against.startsWith(own),
+  );
+  const rows = wanted.map((v) => [
     v.scenario,
-    v.of,
+    v.of === 'rate' ? 'rate' : 'CPU',
     v.against,
     `${v.ratio.toFixed(2)} ×`,
     v.wanted === undefined ? '' : `${v.of === 'rate' ? '≥' : '<'} ${v.wanted} ×`,
