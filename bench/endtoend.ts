@@ -17,8 +17,8 @@ import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Measurement, measure, settle } from './endtoend/measure.ts';
 import { judge, measurementLine, summarise, summaryTable, verdictTable } from './endtoend/report.ts';
-import { bucket, prefillPlan, type Scenario, scenarios } from './endtoend/scenarios.ts';
-import { clientName } from './load/client.ts';
+import { bucket, deletionPlan, prefillPlan, type Scenario, scenarios } from './endtoend/scenarios.ts';
+import { clientName, runLoad } from './load/client.ts';
 import { presign, type Target } from './load/presign.ts';
 import { withContenders } from './peers/arena.ts';
 import type { Contender, Peer } from './peers/contender.ts';
@@ -106,6 +106,7 @@ async function compete(contenders: readonly Contender[]): Promise<Measurement[]>
         say(measurementLine(measurement));
         if (measurement.load.requests === 0) fail(measurement, contender);
         measured.push(measurement);
+        if (scenario.fillsDisk) await runLoad(deletionPlan(plan, measurement.load));
       }
     }
   }

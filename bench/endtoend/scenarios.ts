@@ -1,5 +1,5 @@
 /** What is asked of every contender, and what must be true of the answers. */
-import type { Plan } from '../load/plan.ts';
+import type { LoadResult, Plan } from '../load/plan.ts';
 import type { Target } from '../load/presign.ts';
 
 const KIB = 1024;
@@ -8,7 +8,7 @@ const REQUESTS_MAX = 10_000_000;
 const PAGE_KEYS = 1000;
 const LISTED_KEYS = 10_000;
 const KEYS_AT_ONCE = 32;
-const PREFILL_MS_MAX = 600_000;
+const PREPARATION_MS_MAX = 600_000;
 
 export const bucket = 'bench';
 
@@ -35,6 +35,8 @@ export interface Scenario {
   readonly unitsPerRequest: number;
   readonly prefill?: Prefill;
   readonly steps: readonly Step[];
+  /** Whether what a measurement wrote is deleted after it. */
+  readonly fillsDisk?: boolean;
   readonly plan: (target: Target, durationMs: number, round: number) => Plan;
 }
 
@@ -53,18 +55,20 @@ const volume = ({ bytes }: Transfer) =>
     ? ({ unit: 'MiB', unitsPerRequest: bytes / MIB } as const)
     : ({ unit: 'requests', unitsPerRequest: 1 } as const);
 
-/** Large objects are written over, so that the disk does not fill; small ones are new in every round. */
+/** New names in every round: writing over an object costs some servers a quarter more, and none of them is asked to. */
 function put(transfer: Transfer, count: number, awsChunked = false): Scenario {
   const { size, bytes, connections, steps } = transfer;
+  const name = awsChunked ? `PUT ${size} chunked` : `PUT ${size}`;
   return {
-    name: awsChunked ? `PUT ${size} chunked` : `PUT ${size}`,
+    name,
     ...volume(transfer),
     steps,
+    fillsDisk: bytes >= MIB,
     plan: (target, durationMs, round) => ({
       target,
       connections,
       method: 'PUT',
-      paths: names(bytes >= MIB ? `put/${size}` : `put/${size}/${round}`, count),
+      paths: names(`${name}/${round}`, count),
       bodyBytes: bytes,
       awsChunked,
       requestsMax: REQUESTS_MAX,
@@ -127,10 +131,10 @@ const middle = { size: '1 MiB', bytes: MIB, connections: 8 };
 const small = { size: '4 KiB', bytes: 4 * KIB, connections: KEYS_AT_ONCE };
 
 export const scenarios: readonly Scenario[] = [
-  put({ ...large, steps: [rate(1.2), { of: 'cpu', against: 'MinIO', ratio: 1 }] }, 16),
-  put({ ...large, steps: [] }, 16, true),
+  put({ ...large, steps: [rate(1.2), { of: 'cpu', against: 'MinIO', ratio: 1 }] }, 200),
+  put({ ...large, steps: [] }, 200, true),
   get({ ...large, steps: [rate(0.8), rate(1.1, 'MinIO, SSE-S3')] }, 4),
-  put({ ...middle, steps: [rate(2)] }, 200),
+  put({ ...middle, steps: [rate(2)] }, 5000),
   get({ ...middle, steps: [] }, 64),
   put({ ...small, steps: [rate(4)] }, 20_000),
   get({ ...small, steps: [rate(1.2)] }, 1000),
@@ -149,6 +153,20 @@ export function prefillPlan(prefill: Prefill, target: Target): Plan {
     paths,
     bodyBytes: bytes,
     requestsMax: paths.length,
-    durationMs: PREFILL_MS_MAX,
+    durationMs: PREPARATION_MS_MAX,
+  };
+}
+
+/** Deletes what a measurement wrote by `written`. */
+export function deletionPlan(written: Plan, result: LoadResult): Plan {
+  const paths = written.paths.slice(0, result.requests + result.failed);
+  return {
+    target: written.target,
+    connections: written.connections,
+    method: 'DELETE',
+    paths,
+    bodyBytes: 0,
+    requestsMax: paths.length,
+    durationMs: PREPARATION_MS_MAX,
   };
 }
