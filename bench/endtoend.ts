@@ -16,9 +16,10 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Measurement, measure, settle } from './endtoend/measure.ts';
-import { judge, measurementLine, summarise, summaryTable, verdictTable } from './endtoend/report.ts';
+import { measurementLine, summaryTable, verdictTable } from './endtoend/report.ts';
+import { judge, summarise } from './endtoend/results.ts';
 import { bucket, deletionPlan, prefillPlan, type Scenario, scenarios } from './endtoend/scenarios.ts';
-import { clientName, runLoad } from './load/client.ts';
+import { preferredClient, runLoad } from './load/client.ts';
 import { presign, type Target } from './load/presign.ts';
 import { withContenders } from './peers/arena.ts';
 import type { Contender, Peer } from './peers/contender.ts';
@@ -106,7 +107,10 @@ async function compete(contenders: readonly Contender[]): Promise<Measurement[]>
         say(measurementLine(measurement));
         if (measurement.load.requests === 0) fail(measurement, contender);
         measured.push(measurement);
-        if (scenario.fillsDisk) await runLoad(deletionPlan(plan, measurement.load));
+        if (scenario.fillsDisk) {
+          await runLoad(deletionPlan(plan, measurement.load));
+          await contender.emptyTrash?.();
+        }
       }
     }
   }
@@ -117,7 +121,7 @@ const conditions = {
   processor: cpus()[0]?.model ?? 'unknown',
   cores: availableParallelism(),
   node: process.version,
-  client: clientName(),
+  client: preferredClient(),
   rounds,
   secondsEach: durationMs / 1000,
 };
@@ -130,7 +134,7 @@ await withContenders(peers(), async (contenders) => {
   const measurements = await compete(contenders);
   const summaries = summarise(measurements);
   const verdicts = judge(measurements, chosen);
-  say(`\n${summaryTable(summaries)}`);
+  say(`\n${summaryTable(summaries, measurements)}`);
   if (verdicts.length > 0) say(`\n${verdictTable(verdicts)}`);
   if (options.json === undefined) return;
   writeFileSync(

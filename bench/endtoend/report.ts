@@ -1,11 +1,9 @@
 /** The results as text: a line per measurement, and at the end a table of medians with what was asked for. */
 import type { Measurement } from './measure.ts';
-import { goalRatio, type Scenario, type Step, type Unit } from './scenarios.ts';
+import { own, type Summary, type Verdict } from './results.ts';
+import { goalRatio, type Unit } from './scenarios.ts';
 
-const own = 'Holdfast';
-const plain = 'MinIO';
-
-export const costUnit = (unit: Unit) => (unit === 'MiB' ? 'CPU-s/GiB' : `CPU-s/1000 ${unit}`);
+const costUnit = (unit: Unit) => (unit === 'MiB' ? 'CPU-s/GiB' : `CPU-s/1000 ${unit}`);
 
 export function measurementLine(m: Measurement): string {
   const { load } = m;
@@ -22,96 +20,6 @@ export function measurementLine(m: Measurement): string {
   ].join('  ');
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}
-
-export interface Summary {
-  readonly scenario: string;
-  readonly contender: string;
-  readonly unit: Unit;
-  readonly rate: number;
-  readonly cpuCost: number;
-  readonly clientCpuCost: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly memoryMiB: number;
-  readonly failed: number;
-}
-
-export interface Verdict {
-  readonly scenario: string;
-  readonly of: Step['of'];
-  readonly against: string;
-  /** Median over the rounds of Holdfast ÷ the other in the same round. */
-  readonly ratio: number;
-  readonly wanted?: number;
-  readonly met?: boolean;
-  readonly goalMet?: boolean;
-}
-
-/** The medians of every scenario and contender, in the order of measuring. */
-export function summarise(measurements: readonly Measurement[]): Summary[] {
-  const groups = Map.groupBy(measurements, (m) => `${m.scenario}\n${m.contender}`);
-  return [...groups.values()].map((group) => {
-    const first = group[0] as Measurement;
-    const of = (value: (m: Measurement) => number) => median(group.map(value));
-    return {
-      scenario: first.scenario,
-      contender: first.contender,
-      unit: first.unit,
-      rate: of((m) => m.rate),
-      cpuCost: of((m) => m.cpuCost),
-      clientCpuCost: of((m) => m.clientCpuCost),
-      p50Ms: of((m) => m.load.p50Ms),
-      p99Ms: of((m) => m.load.p99Ms),
-      memoryMiB: of((m) => m.memoryMiB),
-      failed: group.reduce((sum, m) => sum + m.load.failed, 0),
-    };
-  });
-}
-
-/** Both were measured within seconds in a round, so their ratio is steadier than either. Undefined when one of them was not. */
-function pairedRatio(
-  measurements: readonly Measurement[],
-  scenario: string,
-  against: string,
-  of: Step['of'],
-): number | undefined {
-  const value = (m: Measurement) => (of === 'rate' ? m.rate : m.cpuCost);
-  const ratios = measurements
-    .filter((m) => m.scenario === scenario && m.contender === own)
-    .flatMap((mine) => {
-      const other = measurements.find(
-        (m) => m.scenario === scenario && m.contender === against && m.round === mine.round,
-      );
-      return other === undefined ? [] : [value(mine) / value(other)];
-    });
-  return ratios.length === 0 ? undefined : median(ratios);
-}
-
-/** Holdfast against each of the others, step by step where one is required. */
-export function judge(measurements: readonly Measurement[], scenarios: readonly Scenario[]): Verdict[] {
-  const others = [...new Set(measurements.map((m) => m.contender))].filter((name) => name !== own);
-  return scenarios.flatMap((scenario) =>
-    others.flatMap((against) =>
-      (['rate', 'cpu'] as const).flatMap((of) => {
-        const ratio = pairedRatio(measurements, scenario.name, against, of);
-        if (ratio === undefined) return [];
-        const step = scenario.steps.find((wanted) => wanted.against === against && wanted.of === of);
-        const verdict = { scenario: scenario.name, of, against, ratio };
-        const goal = against === plain && of === 'rate' ? { goalMet: ratio >= goalRatio } : {};
-        if (step === undefined) return [{ ...verdict, ...goal }];
-        const met = of === 'rate' ? ratio >= step.ratio : ratio < step.ratio;
-        return [{ ...verdict, wanted: step.ratio, met, ...goal }];
-      }),
-    ),
-  );
-}
-
 /** By how much of what was wanted the ratio is over or under it. */
 function margin(ratio: number, wanted: number): string {
   const percent = (ratio / wanted - 1) * 100;
@@ -126,8 +34,8 @@ function table(rows: readonly (readonly string[])[]): string {
   return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
-/** A row per scenario, with the rate and the CPU cost of every contender. */
-export function summaryTable(summaries: readonly Summary[]): string {
+/** A row per scenario, with the rate and the CPU cost of every contender, and the memory that each held in the end. */
+export function summaryTable(summaries: readonly Summary[], measurements: readonly Measurement[]): string {
   const names = [...new Set(summaries.map((s) => s.contender))];
   const rows = [...Map.groupBy(summaries, (s) => s.scenario)].map(([scenario, group]) => {
     const unit = group[0]?.unit ?? 'requests';
@@ -139,7 +47,8 @@ export function summaryTable(summaries: readonly Summary[]): string {
     });
     return [scenario, `${unit}/s, ${costUnit(unit)}`, ...cells];
   });
-  return table([['median', 'unit', ...names], ...rows]);
+  const memory = names.map((name) => String(measurements.findLast((m) => m.contender === name)?.memoryMiB));
+  return table([['median', 'unit', ...names], ...rows, ['RSS after', 'MiB', ...memory]]);
 }
 
 const significant = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(2));

@@ -13,39 +13,43 @@ const buildDirectory = fileURLToPath(new URL('../../build/bench/', import.meta.u
 
 /** Compiles generator.c unless that was done since it last changed. Undefined where that cannot be done. */
 function compiled(): string | undefined {
-  if (process.env['HOLDFAST_BENCH_CLIENT'] === 'js') return undefined;
-  const binary = `${buildDirectory}generator`;
-  if (existsSync(binary) && statSync(binary).mtimeMs >= statSync(source).mtimeMs) return binary;
+  const made = `${buildDirectory}generator`;
+  if (existsSync(made) && statSync(made).mtimeMs >= statSync(source).mtimeMs) return made;
   mkdirSync(buildDirectory, { recursive: true });
-  const unfinished = `${binary}.tmp-${process.pid}`;
-  const args = ['-std=c11', '-O2', '-pthread', source, '-o', unfinished];
-  const result = spawnSync(process.env['CC'] ?? 'cc', args, { encoding: 'utf8' });
+  const unfinished = `${made}.tmp-${process.pid}`;
+  const [compiler = 'cc', ...words] = (process.env['CC'] ?? 'cc').split(' ').filter(Boolean);
+  const args = [...words, '-std=c11', '-O2', '-pthread', source, '-o', unfinished];
+  const result = spawnSync(compiler, args, { encoding: 'utf8' });
   if (result.status !== 0) {
     process.stderr.write(
       `the load generator in C was not built: ${result.error?.message ?? result.stderr}\n`,
     );
     return undefined;
   }
-  renameSync(unfinished, binary);
-  return binary;
+  renameSync(unfinished, made);
+  return made;
 }
 
-let binary: string | undefined;
-let decided = false;
+export type Client = 'C' | 'JavaScript';
 
-/** The kind of client that `runLoad` uses, in words. */
-export function clientName(): string {
-  if (!decided) binary = compiled();
-  decided = true;
-  return binary === undefined ? 'JavaScript' : 'C';
+let binary: { readonly path: string | undefined } | undefined;
+
+function binaryPath(): string | undefined {
+  binary ??= { path: compiled() };
+  return binary.path;
+}
+
+export function preferredClient(): Client {
+  if (process.env['HOLDFAST_BENCH_CLIENT'] === 'js') return 'JavaScript';
+  return binaryPath() === undefined ? 'JavaScript' : 'C';
 }
 
 /** @throws when the generator itself fails; requests that fail are counted in the result */
-export async function runLoad(plan: Plan): Promise<LoadResult> {
-  clientName();
-  return binary === undefined
+export async function runLoad(plan: Plan, client = preferredClient()): Promise<LoadResult> {
+  const path = client === 'C' ? binaryPath() : undefined;
+  return path === undefined
     ? converse(process.execPath, [inJavaScript], [JSON.stringify(plan)])
-    : converse(binary, [], inFormatOfC(plan));
+    : converse(path, [], inFormatOfC(plan));
 }
 
 /** The format at the top of generator.c. */

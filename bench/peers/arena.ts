@@ -10,6 +10,8 @@ import type { Contender, Peer } from './contender.ts';
 
 /** Files of servers that are being killed may still appear while they are deleted. */
 const DELETE_RETRIES = 10;
+const INTERRUPTED_EXIT_CODE = 130;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export async function withContenders(
   peers: readonly Peer[],
@@ -17,14 +19,14 @@ export async function withContenders(
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
   const contenders: Contender[] = [];
-  const remove = () =>
-    rmSync(directory, { recursive: true, force: true, maxRetries: DELETE_RETRIES, retryDelay: 100 });
-  const interrupt = () => {
+  const clean = () => {
     killTree(process.pid);
-    remove();
-    process.exit(130);
+    rmSync(directory, { recursive: true, force: true, maxRetries: DELETE_RETRIES, retryDelay: 100 });
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const interrupt = () => process.exit(INTERRUPTED_EXIT_CODE);
+  // Also after an error that nothing catches.
+  process.on('exit', clean);
+  for (const signal of signals) process.on(signal, interrupt);
   try {
     for (const [index, peer] of peers.entries()) {
       const own = join(directory, String(index));
@@ -34,8 +36,8 @@ export async function withContenders(
     await use(contenders);
   } finally {
     await Promise.allSettled(contenders.map((contender) => contender.stop()));
-    killTree(process.pid);
-    remove();
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, interrupt);
+    clean();
+    process.off('exit', clean);
+    for (const signal of signals) process.off(signal, interrupt);
   }
 }

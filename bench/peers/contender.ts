@@ -7,6 +7,8 @@ export interface Contender {
   readonly pid: number;
   /** The last it wrote, for the message when it fails. */
   output(): string;
+  /** Removes what was deleted from the disk, where the server leaves it there for later. */
+  emptyTrash?(): Promise<void>;
   stop(): Promise<void>;
 }
 

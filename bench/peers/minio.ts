@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { waitUntil } from '../../test/harness/server.ts';
@@ -47,6 +48,12 @@ async function healthy(port: number): Promise<boolean> {
   }
 }
 
+/** MinIO keeps for up to five minutes what was deleted, and does not mind that it goes earlier. */
+async function emptyTrash(folder: string): Promise<void> {
+  const trash = join(folder, '.minio.sys/tmp/.trash');
+  for (const name of await readdir(trash)) await rm(join(trash, name), { recursive: true, force: true });
+}
+
 function peer(name: string, binary: string, extra: Readonly<Record<string, string>>): Peer {
   return {
     name,
@@ -78,6 +85,9 @@ function peer(name: string, binary: string, extra: Readonly<Record<string, strin
         target: { host: '127.0.0.1', port, ...keys },
         pid: child.pid ?? 0,
         output: () => output,
+        emptyTrash: async () => {
+          await Promise.all(folders.map(emptyTrash));
+        },
         stop: async () => {
           child.kill('SIGTERM');
           const kill = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
