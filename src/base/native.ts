@@ -106,6 +106,8 @@ export interface NativeJobFunctions {
   inletReceive(id: number | undefined, inlet: NativeInlet, target: Uint8Array, waitMs: number): undefined;
   /** A receive under way ends with jobCodes.closed. */
   inletClose(inlet: NativeInlet): void;
+  /** Writes to a socket for at most `waitMs` (at most 60,000). Value: how many bytes it took. */
+  sendBytes(id: number | undefined, descriptor: number, bytes: Uint8Array, waitMs: number): NativeOutcome;
 }
 
 declare const inletBrand: unique symbol;
