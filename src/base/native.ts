@@ -27,6 +27,8 @@ export interface NativeJobFunctions {
     fileThreads: number,
     callback: (id: number, code: number, value: number) => void,
   ): void;
+  /** Zeroed memory of its own pages, aligned to 2 MiB, in huge pages where the system has them. At most 4 GiB. */
+  allocatePages(bytes: number): ArrayBuffer;
   /** Whether this process has an OpenSSL whose functions can be used. Without, nothing that seals or opens works. */
   canSeal(): boolean;
   /** `runs`: 64 bytes each, as packRuns (stripes/engine/native.ts) makes them. Value: sealed bytes. */
