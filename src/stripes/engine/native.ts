@@ -25,6 +25,7 @@ import { stripeShape } from '../shape.ts';
 import type { BodyDigester, SealRun } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
 import { idleDigester } from './digester.ts';
+import { DigestGather } from './digestgather.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
 import { inputBytes } from './inlining.ts';
 import { checkRoom, checkSeal, type KernelJob } from './kernels.ts';
@@ -45,6 +46,7 @@ export class NativeEngine extends BaseEngine {
   readonly #jobs: NativeJobs;
   readonly #compute: NativeQueue;
   readonly #reads: NativeQueue;
+  readonly #gather = new DigestGather();
   readonly #options: EngineOptions;
   #portable: WorkerEngine | undefined;
   #closed = false;
@@ -121,7 +123,7 @@ export class NativeEngine extends BaseEngine {
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
-    return algorithms.length === 0 ? idleDigester : new NativeDigester(this.#jobs, algorithms);
+    return algorithms.length === 0 ? idleDigester : new NativeDigester(this.#jobs, this.#gather, algorithms);
   }
 
   override async close(): Promise<void> {
