@@ -14,5 +14,6 @@ int hf_define_digest_jobs(napi_env env, napi_value exports);
 int hf_define_file_jobs(napi_env env, napi_value exports);
 int hf_define_socket_jobs(napi_env env, napi_value exports);
 int hf_define_memory(napi_env env, napi_value exports);
+int hf_define_gcm(napi_env env, napi_value exports);
 
 #endif

@@ -112,6 +112,33 @@ export interface NativeJobFunctions {
   sendBytes(id: number | undefined, descriptor: number, bytes: Uint8Array, waitMs: number): NativeOutcome;
 }
 
+/** Chunks of AES-256-GCM at once, for tests and benchmarks. `keys`: AEAD key ‖ base nonce. */
+export interface NativeGcm {
+  sealChunksNow(
+    keys: Uint8Array,
+    plaintext: Uint8Array,
+    sealed: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+  ): void;
+  /** Whole chunks with one context for all of them, or with a fresh one for each. */
+  sealWholeChunksNow(
+    keys: Uint8Array,
+    plaintext: Uint8Array,
+    sealed: Uint8Array,
+    firstChunkIndex: number,
+    reuseContext: boolean,
+  ): void;
+  /** The plaintext's length, or −1 − i when chunk i failed its tag. */
+  openChunksNow(
+    keys: Uint8Array,
+    sealed: Uint8Array,
+    plaintext: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+  ): number;
+}
+
 declare const inletBrand: unique symbol;
 /** A socket that is received from natively: a duplicate of its descriptor. */
 export interface NativeInlet {
@@ -233,7 +260,13 @@ export interface NativeMd5 {
 }
 
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon extends NativeJobFunctions, NativeGf256, NativeBlake3, NativeCrc, NativeMd5 {
+export interface NativeAddon
+  extends NativeJobFunctions,
+    NativeGcm,
+    NativeGf256,
+    NativeBlake3,
+    NativeCrc,
+    NativeMd5 {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];
