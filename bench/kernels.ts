@@ -11,6 +11,8 @@ import { benchIsal } from './native/isal.ts';
 import { benchMd5 } from './native/md5.ts';
 import { benchStripe } from './native/stripe.ts';
 
+// One thread for @ronomon/reed-solomon as well, which computes on libuv's.
+process.env['UV_THREADPOOL_SIZE'] = '1';
 const { addon, reason } = native();
 process.stdout.write(`native kernels: ${addon ? addon.level() : `none (${reason})`}\n\n`);
 for (const part of [benchGf256, benchIsal, benchBlake3, benchGcm, benchCrc, benchMd5, benchStripe]) {
