@@ -74,10 +74,10 @@ static int write_bytes(int file, uint64_t position, const uint8_t *bytes, size_t
   return write_parts(file, position, &list);
 }
 
-static int make_staging(hf_worker *worker) {
+uint8_t *hf_staging(hf_worker *worker) {
   void *memory = NULL;
   if (worker->staging == NULL && posix_memalign(&memory, HF_DIRECT_ALIGNMENT, HF_STAGING_BYTES) == 0) worker->staging = memory;
-  return worker->staging != NULL;
+  return worker->staging;
 }
 
 /*
@@ -101,7 +101,7 @@ hf_append_result hf_append(const hf_append_target *target, struct iovec *parts, 
                            hf_worker *worker) {
   struct stat status;
   part_list list = {parts, part_count};
-  int direct = target->direct >= 0 && make_staging(worker);
+  int direct = target->direct >= 0 && hf_staging(worker) != NULL;
   int error = direct ? write_direct(target, &list, worker) : write_parts(target->file, target->position, &list);
   if (error != 0) return (hf_append_result){HF_APPEND_WRITE, error, 0};
   if (sync_data(target->file) != 0) return (hf_append_result){HF_APPEND_SYNC, errno, 0};
@@ -125,13 +125,12 @@ static ssize_t read_cached(int file, uint8_t *target, size_t length, uint64_t po
 }
 #endif
 
-static int fill(const hf_read_piece *piece, int cached_only, int *error) {
+static int fill(int file, uint64_t position, uint8_t *target, size_t length, int cached_only, int *error) {
   size_t filled = 0;
-  while (filled < piece->length) {
-    uint8_t *target = piece->target + filled;
-    size_t length = piece->length - filled;
-    uint64_t position = piece->position + filled;
-    ssize_t got = cached_only ? read_cached(piece->file, target, length, position) : pread(piece->file, target, length, (off_t)position);
+  while (filled < length) {
+    uint64_t at = position + filled;
+    ssize_t got = cached_only ? read_cached(file, target + filled, length - filled, at)
+                              : pread(file, target + filled, length - filled, (off_t)at);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
       *error = got < 0 ? errno : 0;
@@ -142,9 +141,19 @@ static int fill(const hf_read_piece *piece, int cached_only, int *error) {
   return 1;
 }
 
-size_t hf_read_pieces(const hf_read_piece *pieces, size_t count, int cached_only, int *error) {
-  size_t done = 0;
-  *error = 0;
-  while (done < count && fill(&pieces[done], cached_only, error)) done++;
-  return done;
+int hf_read_range(const hf_read_piece *pieces, uint64_t from, uint8_t *target, size_t length, int cached_only, size_t *failed, int *error) {
+  size_t piece = 0;
+  while (from >= pieces[piece].length && length > 0) from -= pieces[piece++].length;
+  while (length > 0) {
+    size_t bytes = pieces[piece].length - (size_t)from < length ? pieces[piece].length - (size_t)from : length;
+    if (!fill(pieces[piece].file, pieces[piece].position + from, target, bytes, cached_only, error)) {
+      *failed = piece;
+      return 0;
+    }
+    target += bytes;
+    length -= bytes;
+    from = 0;
+    piece++;
+  }
+  return 1;
 }

@@ -38,14 +38,17 @@ hf_append_result hf_append(const hf_append_target *target, struct iovec *parts, 
 typedef struct {
   int file;
   uint64_t position;
-  uint8_t *target;
   size_t length;
 } hf_read_piece;
 
 /*
- * Fills all pieces. Returns how many were filled; fewer than `count` when that one failed: `*error` is then its errno, or 0 when the file
- * ended too early. `cached_only`: never waits for a disk, EAGAIN instead (always, where the system cannot tell).
+ * Fills `target` with `length` bytes from `from` on of what the pieces make up one behind the other; the pieces hold that much. Returns 1, or
+ * 0 when piece `*failed` could not be read: `*error` is then its errno, or 0 when the file ended too early. `cached_only`: never waits
+ * for a disk, EAGAIN instead (always, where the system cannot tell).
  */
-size_t hf_read_pieces(const hf_read_piece *pieces, size_t count, int cached_only, int *error);
+int hf_read_range(const hf_read_piece *pieces, uint64_t from, uint8_t *target, size_t length, int cached_only, size_t *failed, int *error);
+
+/* Memory of a worker that is aligned to pages; NULL without memory. */
+uint8_t *hf_staging(hf_worker *worker);
 
 #endif

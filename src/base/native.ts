@@ -72,7 +72,7 @@ export interface NativeJobFunctions {
     firstChunkIndex: number,
     final: boolean,
   ): NativeOutcome;
-  /** Fills the ciphertext first; at once only from the page cache, EAGAIN where that does not have it. `pieces`: descriptor, position and length of each, in order. */
+  /** The ciphertext, of which only the length counts, comes from files; at once only from the page cache, EAGAIN where that does not have it. `pieces`: descriptor, position and length of each, in order. */
   readAndOpen(
     id: number | undefined,
     ciphertext: Uint8Array,

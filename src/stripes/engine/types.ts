@@ -142,7 +142,7 @@ export interface StripeEngine {
   canRead(): boolean;
   /**
    * As openChunks, of ciphertext that is read from files first: one trip off the event loop for both. The pieces make up the
-   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory need not be filled before.
+   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory stays as it is.
    * @throws AuthenticationFailed as openChunks; an Error with the system's code when a piece cannot be read
    */
   readAndOpen(request: OpenRequest, pieces: readonly LocalPiece[], signal?: AbortSignal): Promise<number>;
