@@ -1,164 +1,144 @@
 /**
- * End to end: PUT and GET at 64 MiB, 1 MiB and 4 KiB, and listing, against the real server in its default settings (fsync before every
- * answer, encryption, 4 + 2), with throughput, latency and the server's CPU time. Run with `npm run bench`.
+ * End to end: PUT and GET at 64 MiB, 1 MiB and 4 KiB, and listing, against real servers, with throughput, latency and the server's CPU
+ * time. Holdfast runs in its default settings (fsync before every answer, encryption, 4 + 2); with the others it is measured round
+ * by round, scenario by scenario, so that what the machine does beside hits all of them alike.
  *
- * Peers are measured in the same run, interleaved round by round, when they are named:
- * `HOLDFAST_BENCH_PEER=name,http://127.0.0.1:9100,access,secret,pid npm run bench`.
+ *   node bench/endtoend.ts [--json FILE]
+ *
+ * HOLDFAST_BENCH_MINIO=FILE      the binary of MinIO to compare with, plain and with SSE-S3
+ * HOLDFAST_BENCH_BEFORE=DIR      another checkout of Holdfast, installed and built
+ * HOLDFAST_BENCH_PORTABLE=1      Holdfast without its native kernels
+ * HOLDFAST_BENCH_ROUNDS=3 HOLDFAST_BENCH_SECONDS=6 (of each measurement)
+ * HOLDFAST_BENCH_ONLY=TEXT       scenarios whose name has TEXT in it; several are divided by commas
+ * HOLDFAST_BENCH_CLIENT=js       the load generator in JavaScript, for machines without Linux or a C compiler
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { startServer } from '../test/harness/server.ts';
-import type { LoadResult, Plan } from './load/generator.ts';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type Measurement, measure, settle } from './endtoend/measure.ts';
+import { measurementLine, summaryTable, verdictTable } from './endtoend/report.ts';
+import { judge, summarise } from './endtoend/results.ts';
+import { bucket, deletionPlan, prefillPlan, type Scenario, scenarios } from './endtoend/scenarios.ts';
+import { preferredClient, runLoad } from './load/client.ts';
 import { presign, type Target } from './load/presign.ts';
+import { withContenders } from './peers/arena.ts';
+import type { Contender, Peer } from './peers/contender.ts';
+import { holdfast, holdfastBefore, holdfastPortable } from './peers/holdfast.ts';
+import { minio, minioEncrypted } from './peers/minio.ts';
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const generator = fileURLToPath(new URL('./load/generator.ts', import.meta.url));
-const rounds = Number(process.env['HOLDFAST_BENCH_ROUNDS'] ?? 1);
-const durationMs = Number(process.env['HOLDFAST_BENCH_SECONDS'] ?? 10) * 1000;
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+const OUTPUT_CHARACTERS = 2000;
+const { values: options } = parseArgs({ options: { json: { type: 'string' } } });
+const environment = process.env;
+const rounds = Number(environment['HOLDFAST_BENCH_ROUNDS'] ?? 3);
+const durationMs = Number(environment['HOLDFAST_BENCH_SECONDS'] ?? 6) * 1000;
+const only = environment['HOLDFAST_BENCH_ONLY']?.split(',');
+const chosen = scenarios.filter(({ name }) => only === undefined || only.some((text) => name.includes(text)));
+const say = (text: string) => process.stdout.write(`${text}\n`);
 
-interface Contender {
-  readonly name: string;
-  readonly target: Target;
-  readonly pid: number;
-}
-
-interface Scenario {
-  readonly name: string;
-  readonly plan: (target: Target) => Plan;
-  /** What one request counts: bytes, requests, or keys of a listing. */
-  readonly unit: 'MiB' | 'requests' | 'keys';
-  readonly unitsPerRequest: number;
-}
-
-const many = (prefix: string, count: number) =>
-  Array.from({ length: count }, (_, i) => `/bench/${prefix}/${i}`);
-
-function transfer(
-  name: string,
-  method: 'PUT' | 'GET',
-  bytes: number,
-  connections: number,
-  count: number,
-): Scenario {
-  return {
-    name,
-    unit: bytes >= MIB ? 'MiB' : 'requests',
-    unitsPerRequest: bytes >= MIB ? bytes / MIB : 1,
-    plan: (target) => ({
-      target,
-      connections,
-      method,
-      paths: many(String(bytes), count),
-      bodyBytes: method === 'PUT' ? bytes : 0,
-      requestsMax: 1_000_000,
-      durationMs,
-    }),
-  };
-}
-
-const scenarios: readonly Scenario[] = [
-  transfer('PUT 64 MiB', 'PUT', 64 * MIB, 4, 16),
-  transfer('GET 64 MiB', 'GET', 64 * MIB, 4, 4),
-  transfer('PUT 1 MiB', 'PUT', MIB, 8, 200),
-  transfer('GET 1 MiB', 'GET', MIB, 8, 8),
-  transfer('PUT 4 KiB', 'PUT', 4 * KIB, 32, 20_000),
-  transfer('GET 4 KiB', 'GET', 4 * KIB, 32, 32),
-  {
-    name: 'list 1,000 keys',
-    unit: 'keys',
-    unitsPerRequest: 1000,
-    plan: (target) => ({
-      target,
-      connections: 4,
-      method: 'GET',
-      paths: ['/bench'],
-      query: { 'list-type': '2', prefix: '4096/' },
-      bodyBytes: 0,
-      requestsMax: 1_000_000,
-      durationMs,
-    }),
-  },
-];
-
-async function load(plan: Plan): Promise<LoadResult> {
-  const child = spawn(process.execPath, [generator], { stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.end(JSON.stringify(plan));
-  const pieces: Buffer[] = [];
-  for await (const piece of child.stdout) pieces.push(piece as Buffer);
-  return JSON.parse(Buffer.concat(pieces).toString()) as LoadResult;
-}
-
-/** User and system time of a process and all its threads. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
-function memoryMiB(pid: number): number {
-  const rss = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Math.round(Number(rss) / KIB);
-}
-
-async function measure(contender: Contender, scenario: Scenario): Promise<string> {
-  const cpuBefore = cpuSeconds(contender.pid);
-  const result = await load(scenario.plan(contender.target));
-  const cpu = cpuSeconds(contender.pid) - cpuBefore;
-  const units = result.requests * scenario.unitsPerRequest;
-  const rate = units / (result.elapsedMs / 1000);
-  const cost =
-    scenario.unit === 'MiB'
-      ? `${((cpu / units) * KIB).toFixed(2)} CPU-s/GiB`
-      : `${((cpu / units) * 1000).toFixed(3)} CPU-s/1000 ${scenario.unit}`;
-  const failures = result.failed > 0 ? `  FAILED ${result.failed}: ${result.firstFailure}` : '';
+function peers(): Peer[] {
+  const before = environment['HOLDFAST_BENCH_BEFORE'];
+  const binary = environment['HOLDFAST_BENCH_MINIO'];
   return [
-    contender.name.padEnd(10),
-    scenario.name.padEnd(16),
-    `${rate.toFixed(0)} ${scenario.unit}/s`.padStart(18),
-    `p50 ${result.p50Ms.toFixed(1)} ms`.padStart(14),
-    `p99 ${result.p99Ms.toFixed(1)} ms`.padStart(14),
-    cost.padStart(28),
-    `RSS ${memoryMiB(contender.pid)} MiB${failures}`,
-  ].join('  ');
-}
-
-function peers(): Contender[] {
-  const text = process.env['HOLDFAST_BENCH_PEER'];
-  if (text === undefined) return [];
-  const [name = '', url = '', accessKeyId = '', secretAccessKey = '', pid = ''] = text.split(',');
-  const { hostname, port } = new URL(url);
-  return [
-    { name, target: { host: hostname, port: Number(port), accessKeyId, secretAccessKey }, pid: Number(pid) },
+    holdfast,
+    ...(before ? [holdfastBefore(before)] : []),
+    ...(environment['HOLDFAST_BENCH_PORTABLE'] === '1' ? [holdfastPortable] : []),
+    ...(binary ? [minio(binary), minioEncrypted(binary)] : []),
   ];
 }
 
-const server = await startServer({ flags: ['--log-level', 'warn'] });
-const own: Contender = {
-  name: 'holdfast',
-  target: {
-    host: '127.0.0.1',
-    port: server.port,
-    accessKeyId: server.accessKeyId,
-    secretAccessKey: server.secretAccessKey,
-  },
-  pid: server.process.pid ?? 0,
-};
-const contenders = [own, ...peers()];
-const only = process.env['HOLDFAST_BENCH_ONLY'];
-try {
-  for (const { target } of contenders) {
-    await fetch(`http://${target.host}:${target.port}${presign(target, 'PUT', '/bench')}`, { method: 'PUT' });
+async function makeBucket(target: Target): Promise<void> {
+  const path = presign(target, 'PUT', `/${bucket}`);
+  const reply = await fetch(`http://${target.host}:${target.port}${path}`, { method: 'PUT' });
+  if (!reply.ok) throw new Error(`the bucket was not made: ${reply.status} ${await reply.text()}`);
+}
+
+function fail({ scenario, load }: Measurement, contender: Contender): never {
+  throw new Error(
+    `${scenario} failed at ${contender.name}: ${load.firstFailure}\nIts output ends:\n${contender.output().slice(-OUTPUT_CHARACTERS)}`,
+  );
+}
+
+/** Writes what a scenario reads. A contender that cannot take it has lost: nothing measured afterwards would count. */
+async function prefill(contenders: readonly Contender[], scenario: Scenario): Promise<Measurement[]> {
+  if (scenario.prefill === undefined) return [];
+  const { name, bytes } = scenario.prefill;
+  const measured: Measurement[] = [];
+  for (const contender of contenders) {
+    await settle(contenders);
+    const plan = prefillPlan(scenario.prefill, contender.target);
+    const inMiB = bytes >= 1024 * 1024;
+    const unit = inMiB ? ('MiB' as const) : ('requests' as const);
+    const unitsPerRequest = inMiB ? bytes / 1024 / 1024 : 1;
+    const measurement = await measure(contender, { scenario: name, round: 0, unit, unitsPerRequest, plan });
+    say(measurementLine(measurement));
+    if (measurement.load.failed > 0) fail(measurement, contender);
+    measured.push(measurement);
+  }
+  return measured;
+}
+
+/** A listing is only comparable when every page of it is full. */
+async function checkPages(contender: Contender, scenario: Scenario): Promise<void> {
+  if (scenario.unit !== 'keys') return;
+  const { target } = contender;
+  const { paths, queries = [] } = scenario.plan(target, durationMs, 0);
+  for (const query of queries) {
+    const path = presign(target, 'GET', paths[0] ?? '', query);
+    const page = await (await fetch(`http://${target.host}:${target.port}${path}`)).text();
+    const keys = page.match(/<Key>/g)?.length ?? 0;
+    if (keys !== scenario.unitsPerRequest) throw new Error(`${contender.name} lists ${keys} keys on a page`);
+  }
+}
+
+async function compete(contenders: readonly Contender[]): Promise<Measurement[]> {
+  const measured: Measurement[] = [];
+  for (const { target } of contenders) await makeBucket(target);
+  for (const scenario of chosen) {
+    measured.push(...(await prefill(contenders, scenario)));
+    for (const contender of contenders) await checkPages(contender, scenario);
   }
   for (let round = 1; round <= rounds; round++) {
-    for (const scenario of scenarios) {
-      if (only !== undefined && !scenario.name.includes(only)) continue;
-      for (const contender of contenders) process.stdout.write(`${await measure(contender, scenario)}\n`);
+    for (const scenario of chosen) {
+      for (const contender of contenders) {
+        await settle(contenders);
+        const plan = scenario.plan(contender.target, durationMs, round);
+        const { name, unit, unitsPerRequest } = scenario;
+        const measurement = await measure(contender, { scenario: name, round, unit, unitsPerRequest, plan });
+        say(measurementLine(measurement));
+        if (measurement.load.requests === 0) fail(measurement, contender);
+        measured.push(measurement);
+        if (scenario.fillsDisk) {
+          await runLoad(deletionPlan(plan, measurement.load));
+          await contender.emptyTrash?.();
+        }
+      }
     }
   }
-} finally {
-  await server.stop();
-  await rm(server.data, { recursive: true, force: true });
+  return measured;
 }
+
+const conditions = {
+  processor: cpus()[0]?.model ?? 'unknown',
+  cores: availableParallelism(),
+  node: process.version,
+  client: preferredClient(),
+  rounds,
+  secondsEach: durationMs / 1000,
+};
+say(
+  Object.entries(conditions)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', '),
+);
+await withContenders(peers(), async (contenders) => {
+  const measurements = await compete(contenders);
+  const summaries = summarise(measurements);
+  const verdicts = judge(measurements, chosen);
+  say(`\n${summaryTable(summaries, measurements)}`);
+  if (verdicts.length > 0) say(`\n${verdictTable(verdicts)}`);
+  if (options.json === undefined) return;
+  writeFileSync(
+    options.json,
+    `${JSON.stringify({ conditions, summaries, verdicts, measurements }, undefined, 2)}\n`,
+  );
+});

@@ -1,33 +1,11 @@
 /**
- * A load generator on raw sockets: presigned requests made beforehand, answers parsed only as far as needed. Run as a process of
- * its own, so that its CPU time is not the server's; takes a plan as JSON on stdin and prints a result as JSON.
+ * A load generator on raw sockets, for machines where generator.c does not compile: requests signed beforehand, answers parsed only
+ * as far as needed. Run as a process of its own, so that its CPU time is not the server's; takes a plan as JSON on stdin and prints
+ * a result as JSON.
  */
-import { randomFillSync } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { presign, type Target } from './presign.ts';
-
-export interface Plan {
-  readonly target: Target;
-  readonly connections: number;
-  readonly method: 'PUT' | 'GET' | 'DELETE';
-  /** Paths are used in turn; each request takes the next one, and starts over at the end. */
-  readonly paths: readonly string[];
-  readonly query?: Readonly<Record<string, string>>;
-  readonly bodyBytes: number;
-  /** Ends after this many requests or this long, whichever comes first. */
-  readonly requestsMax: number;
-  readonly durationMs: number;
-}
-
-export interface LoadResult {
-  readonly requests: number;
-  readonly failed: number;
-  readonly firstFailure: string;
-  readonly bytes: number;
-  readonly elapsedMs: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
+import { type LoadResult, type Plan, requestBody, requestHeads } from './plan.ts';
+import type { Target } from './presign.ts';
 
 const WRITE_BYTES = 1024 * 1024;
 
@@ -98,17 +76,11 @@ class Connection {
 }
 
 export async function run(plan: Plan): Promise<LoadResult> {
-  const body = randomFillSync(Buffer.alloc(plan.bodyBytes));
-  const heads = plan.paths.map((path) =>
-    Buffer.from(
-      `${plan.method} ${presign(plan.target, plan.method, path, plan.query)} HTTP/1.1\r\n` +
-        `Host: ${plan.target.host}:${plan.target.port}\r\n` +
-        (plan.method === 'PUT' ? `Content-Length: ${plan.bodyBytes}\r\n` : '') +
-        '\r\n',
-    ),
-  );
+  const body = requestBody(plan);
+  const heads = requestHeads(plan, body.length);
   const durationsMs: number[] = [];
   let [next, failed, bytes, firstFailure] = [0, 0, 0, ''];
+  const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
   const endMs = startedMs + plan.durationMs;
   const client = async () => {
@@ -117,12 +89,13 @@ export async function run(plan: Plan): Promise<LoadResult> {
       const head = heads[next++ % heads.length] as Buffer;
       const sentMs = performance.now();
       const status = await connection.request(head);
-      durationsMs.push(performance.now() - sentMs);
       if (status >= 300) {
         failed += 1;
         firstFailure ||= `status ${status}`;
+        continue;
       }
-      bytes += plan.bodyBytes;
+      durationsMs.push(performance.now() - sentMs);
+      bytes += body.length;
     }
     bytes += connection.bytesReceived;
     connection.close();
@@ -136,6 +109,7 @@ export async function run(plan: Plan): Promise<LoadResult> {
     ),
   );
   const elapsedMs = performance.now() - startedMs;
+  const cpu = process.cpuUsage(cpuBefore);
   durationsMs.sort((a, b) => a - b);
   const at = (share: number) =>
     durationsMs[Math.min(durationsMs.length - 1, Math.floor(durationsMs.length * share))] ?? 0;
@@ -147,6 +121,7 @@ export async function run(plan: Plan): Promise<LoadResult> {
     elapsedMs,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
+    clientCpuSeconds: (cpu.user + cpu.system) / 1e6,
   };
 }
 

@@ -51,7 +51,7 @@ function rate({ name, addon, level }: Contender, bytes: number, work: () => unkn
     name,
     bytes: bytes * repeats,
     work: () => {
-      if (level) addon?.selectLevel(level);
+      if (level && addon?.level() !== level) addon?.selectLevel(level);
       for (let i = 0; i < repeats; i++) work();
     },
   };

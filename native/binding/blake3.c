@@ -1,7 +1,7 @@
 /*
- * BLAKE3 for JavaScript. `data` is a Uint8Array or an array of at most PIECES_MAX of them, hashed one behind the other; `output` receives
- * as many bytes of the extendable output as it has; a `key` that may be missing makes it the keyed mode. Shared memory may change while
- * it is read: then the hash is of no particular state of it, nothing worse.
+ * BLAKE3 for JavaScript. `data` is a Uint8Array or an array of at most PIECES_MAX of them, hashed one behind the other; `output`
+ * receives as many bytes of the extendable output as it has; a `key` that may be missing makes it the keyed mode. Shared memory may
+ * change while it is read: then the hash is of no particular state of it, nothing worse.
  */
 #include "../kernels/blake3.h"
 
@@ -226,7 +226,8 @@ static napi_value proof(napi_env env, napi_callback_info info) {
   size_t group_bytes = 0;
   void *path = NULL;
   if (!hf_arguments(env, info, 4, arguments) || !hf_get_bytes(env, arguments[0], "outboard", &nodes)) return NULL;
-  if (!hf_get_size(env, arguments[1], "length", LENGTH_MAX, &length) || !get_group_bytes(env, arguments[2], &group_bytes)) return NULL;
+  if (!hf_get_size(env, arguments[1], "length", LENGTH_MAX, &length)) return NULL;
+  if (!get_group_bytes(env, arguments[2], &group_bytes)) return NULL;
   if (!hf_get_size(env, arguments[3], "leaf", hf_blake3_leaves(length, group_bytes) - 1, &leaf)) return NULL;
   if (nodes.length != hf_blake3_outboard_bytes(length, group_bytes)) {
     hf_throw_range(env, "outboard", "does not belong to this length");
@@ -245,7 +246,8 @@ static napi_value verify_proof(napi_env env, napi_callback_info info) {
   uint64_t length = 0, leaf = 0;
   size_t group_bytes = 0;
   if (!hf_arguments(env, info, 7, arguments) || !hf_get_bytes_of(env, arguments[0], "root", HF_BLAKE3_BYTES, &root)) return NULL;
-  if (!hf_get_size(env, arguments[1], "length", LENGTH_MAX, &length) || !get_group_bytes(env, arguments[2], &group_bytes)) return NULL;
+  if (!hf_get_size(env, arguments[1], "length", LENGTH_MAX, &length)) return NULL;
+  if (!get_group_bytes(env, arguments[2], &group_bytes)) return NULL;
   if (!hf_get_size(env, arguments[3], "leaf", LENGTH_MAX, &leaf) || !hf_get_bytes(env, arguments[4], "bytes", &bytes)) return NULL;
   if (!hf_get_bytes(env, arguments[5], "proof", &path) || !get_params(env, arguments[6], &params)) return NULL;
   const int good = hf_blake3_verify_proof(&params, root.bytes, length, group_bytes, leaf, bytes.bytes, bytes.length, path.bytes,

@@ -13,8 +13,7 @@
 
 typedef struct {
   hf_job job;
-  int file;
-  uint64_t position;
+  hf_append_target target;
   size_t part_count;
   char witness[PATH_BYTES_MAX];
   struct iovec parts[];
@@ -22,9 +21,8 @@ typedef struct {
 
 /* Code: the errno. Value: step at which it came, 0 for none; 16 is added when file and witness are still there. */
 static void run_append(hf_task *task, hf_worker *worker) {
-  (void)worker;
   append_job *job = (append_job *)task;
-  hf_append_result result = hf_append(job->file, job->position, job->parts, job->part_count, job->witness);
+  hf_append_result result = hf_append(&job->target, job->parts, job->part_count, job->witness, worker);
   hf_job_done(&job->job, result.error, (double)result.failed_at + (result.there ? 16 : 0));
 }
 
@@ -57,17 +55,21 @@ static int get_parts(napi_env env, napi_value value, append_job *job) {
   return good;
 }
 
-/* append(id, file, position, parts, witness) */
+/* append(id, file, position, parts, witness, direct): `direct` is a descriptor for O_DIRECT, or undefined */
 static napi_value append(napi_env env, napi_callback_info info) {
-  napi_value arguments[5];
+  napi_value arguments[6];
+  napi_valuetype direct_type = napi_undefined;
   uint64_t file = 0;
+  uint64_t direct = 0;
   uint64_t position = 0;
   uint32_t count = 0;
   bool is_array = false;
-  if (!hf_arguments(env, info, 5, arguments) || !hf_get_size(env, arguments[1], "file", INT32_MAX, &file) ||
+  if (!hf_arguments(env, info, 6, arguments) || !hf_get_size(env, arguments[1], "file", INT32_MAX, &file) ||
       !hf_get_size(env, arguments[2], "position", UINT64_C(1) << 53, &position)) {
     return NULL;
   }
+  napi_typeof(env, arguments[5], &direct_type);
+  if (direct_type != napi_undefined && !hf_get_size(env, arguments[5], "direct", INT32_MAX, &direct)) return NULL;
   if (napi_is_array(env, arguments[3], &is_array) != napi_ok || !is_array ||
       napi_get_array_length(env, arguments[3], &count) != napi_ok || count > PARTS_MAX) {
     hf_throw_type(env, "parts", "an array of at most 16,384 Uint8Arrays");
@@ -75,8 +77,7 @@ static napi_value append(napi_env env, napi_callback_info info) {
   }
   append_job *job = hf_job_new(env, arguments[0], sizeof *job + count * sizeof *job->parts);
   if (job == NULL) return NULL;
-  job->file = (int)file;
-  job->position = position;
+  job->target = (hf_append_target){(int)file, direct_type == napi_undefined ? -1 : (int)direct, position};
   job->part_count = count;
   if (!get_witness(env, arguments[4], job) || !get_parts(env, arguments[3], job)) {
     hf_job_discard(job);

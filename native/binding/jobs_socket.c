@@ -1,7 +1,11 @@
-/* Receive jobs of large bodies (engine/receiver.h). */
+/* Receive jobs of large bodies (engine/receiver.h), send jobs of large answers (engine/sender.h). */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../engine/receiver.h"
+#include "../engine/sender.h"
 #include "modules.h"
 #include "runtime.h"
 #include "value.h"
@@ -101,7 +105,49 @@ static napi_value inlet_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+typedef struct {
+  hf_job job;
+  int descriptor;
+  const uint8_t *bytes;
+  size_t length;
+  uint64_t wait_ms;
+} send_job;
+
+static void run_send(hf_task *task, hf_worker *worker) {
+  (void)worker;
+  send_job *job = (send_job *)task;
+  int error = 0;
+  size_t taken = hf_send(job->descriptor, job->bytes, job->length, job->wait_ms, &error);
+  hf_job_done(&job->job, error, (double)taken);
+}
+
+/*
+ * sendBytes(id, descriptor, bytes, waitMs) -> value: how many were taken, all of them unless waitMs passed. The job has a duplicate of the
+ * descriptor, so that one that is closed meanwhile, and its number used again, is never written to.
+ */
+static napi_value send_bytes(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  hf_bytes bytes;
+  uint64_t descriptor = 0;
+  uint64_t wait_ms = 0;
+  if (!hf_arguments(env, info, 4, arguments) || !hf_get_size(env, arguments[1], "descriptor", INT32_MAX, &descriptor) ||
+      !hf_get_bytes(env, arguments[2], "bytes", &bytes) || !hf_get_size(env, arguments[3], "waitMs", WAIT_MS_MAX, &wait_ms)) {
+    return NULL;
+  }
+  send_job *job = hf_job_new(env, arguments[0], sizeof *job);
+  if (job == NULL) return NULL;
+  job->bytes = bytes.bytes;
+  job->length = bytes.length;
+  job->wait_ms = wait_ms;
+  job->descriptor = fcntl((int)descriptor, F_DUPFD_CLOEXEC, 0);
+  if (job->descriptor >= 0) return hf_job_submit(env, &job->job, HF_POOL_FILES, run_send);
+  hf_throw_range(env, "descriptor", errno == EMFILE ? "cannot be duplicated: too many are open" : "is not open");
+  hf_job_discard(job);
+  return NULL;
+}
+
 int hf_define_socket_jobs(napi_env env, napi_value exports) {
-  static const hf_function functions[] = {{"inletOpen", inlet_open}, {"inletReceive", inlet_receive}, {"inletClose", inlet_close}};
+  static const hf_function functions[] = {{"inletOpen", inlet_open}, {"inletReceive", inlet_receive}, {"inletClose", inlet_close},
+                                           {"sendBytes", send_bytes}};
   return hf_define(env, exports, functions, sizeof functions / sizeof *functions);
 }

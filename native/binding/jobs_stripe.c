@@ -309,7 +309,8 @@ typedef struct {
   hf_read_piece pieces[];
 } open_job;
 
-static void open_and_report(open_job *job, hf_worker *worker) {
+static void run_open(hf_task *task, hf_worker *worker) {
+  open_job *job = (open_job *)task;
   uint64_t chunks = 0;
   uint64_t plaintext_bytes = 0;
   if (worker->opener == NULL) {
@@ -324,16 +325,49 @@ static void open_and_report(open_job *job, hf_worker *worker) {
   else hf_job_done(&job->job, HF_JOB_OK, (double)plaintext_bytes);
 }
 
-static void run_open(hf_task *task, hf_worker *worker) {
-  open_and_report((open_job *)task, worker);
+/* Chunks that are read and opened before the next ones are: their ciphertext stays in the second-level cache. */
+#define CHUNKS_PER_SLICE 8
+#define SLICE_BYTES (CHUNKS_PER_SLICE * HF_CHUNK_SEALED_BYTES)
+
+/* Reads and opens slice by slice. Returns the code of the outcome. */
+static int32_t read_and_open_slices(open_job *job, hf_worker *worker, double *value) {
+  uint8_t *memory = hf_staging(worker);
+  uint64_t total_bytes = 0;
+  if (memory == NULL) return HF_JOB_NO_MEMORY;
+  if (job->sealed_bytes == 0) return HF_JOB_BAD_LENGTH;
+  if (worker->opener == NULL) return HF_JOB_CIPHER_FAILED;
+  for (size_t at = 0; at < job->sealed_bytes;) {
+    size_t bytes = job->sealed_bytes - at < SLICE_BYTES ? job->sealed_bytes - at : SLICE_BYTES;
+    int last = at + bytes == job->sealed_bytes;
+    uint64_t first_index = job->first_index + at / HF_CHUNK_SEALED_BYTES;
+    uint64_t chunks = 0;
+    uint64_t opened_bytes = 0;
+    size_t failed = 0;
+    int error = 0;
+    if (!hf_read_range(job->pieces, at, memory, bytes, job->job.now, &failed, &error)) {
+      *value = (double)failed;
+      return error != 0 ? error : HF_JOB_SHORT_READ;
+    }
+    uint64_t opened = hf_open_run(worker->opener, &job->keys, first_index, memory, bytes, job->final && last,
+                                  job->plaintext + total_bytes, &chunks, &opened_bytes);
+    if (chunks == 0) return HF_JOB_BAD_LENGTH;
+    if (opened < chunks) {
+      *value = (double)(first_index - job->first_index + opened);
+      return HF_JOB_BAD_TAG;
+    }
+    total_bytes += opened_bytes;
+    at += bytes;
+  }
+  *value = (double)total_bytes;
+  return HF_JOB_OK;
 }
 
 static void run_read_and_open(hf_task *task, hf_worker *worker) {
   open_job *job = (open_job *)task;
-  int error = 0;
-  size_t read = hf_read_pieces(job->pieces, job->piece_count, job->job.now, &error);
-  if (read == job->piece_count) open_and_report(job, worker);
-  else hf_job_done(&job->job, error != 0 ? error : HF_JOB_SHORT_READ, (double)read);
+  double value = 0;
+  int32_t code = read_and_open_slices(job, worker, &value);
+  hf_wipe(&job->keys, sizeof job->keys);
+  hf_job_done(&job->job, code, value);
 }
 
 /* Reads ciphertext, plaintext, keys, firstChunkIndex, final; room for the pieces that follow. */
@@ -351,9 +385,7 @@ static open_job *new_open_job(napi_env env, const napi_value *arguments, size_t 
     return NULL;
   }
   uint64_t whole = ciphertext.length / HF_CHUNK_SEALED_BYTES;
-  uint64_t rest = ciphertext.length % HF_CHUNK_SEALED_BYTES;
-  uint64_t rest_bytes = rest > HF_GCM_TAG_BYTES ? rest - HF_GCM_TAG_BYTES : 0;
-  if (whole * HF_CHUNK_PLAINTEXT_BYTES + rest_bytes > plaintext.length) {
+  if (hf_opened_run_bytes(ciphertext.length) > plaintext.length) {
     hf_throw_range(env, "plaintext", "is too small for what is to be opened");
     return NULL;
   }
@@ -384,7 +416,7 @@ static napi_value open_chunks(napi_env env, napi_callback_info info) {
 }
 
 /*
- * readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, pieces): fills the ciphertext from files first. `pieces` is a
+ * readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, pieces): of the ciphertext only the length counts. `pieces` is a
  * Float64Array with descriptor, position and length of each; together they are the ciphertext. At once only from the page cache: EAGAIN
  * where that does not have it.
  */
@@ -416,8 +448,7 @@ static napi_value read_and_open(napi_env env, napi_callback_info info) {
       hf_job_discard(job);
       return NULL;
     }
-    uint8_t *target = (uint8_t *)(uintptr_t)job->sealed + at;
-    job->pieces[i] = (hf_read_piece){(int)number[0], (uint64_t)number[1], target, (size_t)number[2]};
+    job->pieces[i] = (hf_read_piece){(int)number[0], (uint64_t)number[1], (size_t)number[2]};
     at += (size_t)number[2];
   }
   if (at != job->sealed_bytes) {

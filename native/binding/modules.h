@@ -13,5 +13,7 @@ int hf_define_stripe_jobs(napi_env env, napi_value exports);
 int hf_define_digest_jobs(napi_env env, napi_value exports);
 int hf_define_file_jobs(napi_env env, napi_value exports);
 int hf_define_socket_jobs(napi_env env, napi_value exports);
+int hf_define_memory(napi_env env, napi_value exports);
+int hf_define_gcm(napi_env env, napi_value exports);
 
 #endif

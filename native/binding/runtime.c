@@ -166,6 +166,7 @@ static void end_runtime(void *data) {
   hf_digests_free(runtime->digests);
   hf_gcm_free(runtime->here.sealer);
   hf_gcm_free(runtime->here.opener);
+  free(runtime->here.staging);
   free_jobs(take_done(runtime));
   napi_release_threadsafe_function(runtime->callback, napi_tsfn_abort);
 }

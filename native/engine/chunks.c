@@ -12,6 +12,11 @@ uint64_t hf_sealed_run_bytes(uint64_t length, int final) {
   return length + chunks * HF_GCM_TAG_BYTES;
 }
 
+uint64_t hf_opened_run_bytes(uint64_t length) {
+  uint64_t rest = length % HF_CHUNK_SEALED_BYTES;
+  return length / HF_CHUNK_SEALED_BYTES * HF_CHUNK_PLAINTEXT_BYTES + (rest > HF_GCM_TAG_BYTES ? rest - HF_GCM_TAG_BYTES : 0);
+}
+
 int hf_seal_chunk(hf_gcm *gcm, const hf_stream_keys *keys, uint64_t index, const uint8_t *plaintext, size_t length, uint8_t *sealed) {
   uint8_t nonce[HF_GCM_NONCE_BYTES];
   chunk_nonce(keys->base_nonce, index, nonce);

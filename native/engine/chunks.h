@@ -22,6 +22,9 @@ typedef struct {
 /* Sealed bytes of a run of `length` plaintext bytes; when `final`, the stream's short last chunk, possibly empty, is part of it. */
 uint64_t hf_sealed_run_bytes(uint64_t length, int final);
 
+/* Plaintext bytes that a run of `length` sealed bytes opens to, at most. */
+uint64_t hf_opened_run_bytes(uint64_t length);
+
 /* One chunk, of at most 16,384 bytes. The key must have been set. Returns 0 on failure. */
 int hf_seal_chunk(hf_gcm *gcm, const hf_stream_keys *keys, uint64_t index, const uint8_t *plaintext, size_t length, uint8_t *sealed);
 

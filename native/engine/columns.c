@@ -1,6 +1,7 @@
 #include "columns.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int hf_columns_begin(hf_columns *columns, uint8_t *fragments, size_t k, size_t m, size_t fragment_bytes) {
   uint8_t coefficients[HF_SHARDS_MAX * HF_SHARDS_MAX];
@@ -36,16 +37,28 @@ static uint8_t *chaining_values_of(const hf_columns *columns, size_t fragment) {
   return columns->chaining_values + fragment * columns->groups * HF_BLAKE3_BYTES;
 }
 
+/* The same group of all fragments at once: their compressions go side by side. */
+static void hash_group(const hf_columns *columns, size_t group) {
+  const uint8_t *groups[HF_SHARDS_MAX] = {0};
+  uint64_t first_chunks[HF_SHARDS_MAX] = {0};
+  uint8_t values[HF_SHARDS_MAX * HF_BLAKE3_BYTES];
+  size_t offset = group * HF_BLAKE3_GROUP_BYTES;
+  size_t count = columns->k + columns->m;
+  for (size_t i = 0; i < count; i++) {
+    groups[i] = columns->fragments + i * columns->fragment_bytes + offset;
+    first_chunks[i] = offset / HF_BLAKE3_CHUNK_BYTES;
+  }
+  hf_blake3_groups(&columns->hash, groups, first_chunks, count, values);
+  for (size_t i = 0; i < count; i++) {
+    memcpy(chaining_values_of(columns, i) + group * HF_BLAKE3_BYTES, values + i * HF_BLAKE3_BYTES, HF_BLAKE3_BYTES);
+  }
+}
+
 void hf_columns_advance(hf_columns *columns, size_t ready) {
   while (columns->groups_done < columns->groups && (columns->groups_done + 1) * HF_BLAKE3_GROUP_BYTES <= ready) {
     size_t group = columns->groups_done++;
-    size_t offset = group * HF_BLAKE3_GROUP_BYTES;
-    code(columns, offset, HF_BLAKE3_GROUP_BYTES);
-    for (size_t i = 0; i < columns->k + columns->m; i++) {
-      const uint8_t *bytes = columns->fragments + i * columns->fragment_bytes + offset;
-      uint64_t first_chunk = offset / HF_BLAKE3_CHUNK_BYTES;
-      hf_blake3_group(&columns->hash, bytes, first_chunk, chaining_values_of(columns, i) + group * HF_BLAKE3_BYTES);
-    }
+    code(columns, group * HF_BLAKE3_GROUP_BYTES, HF_BLAKE3_GROUP_BYTES);
+    hash_group(columns, group);
   }
 }
 

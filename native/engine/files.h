@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "pool.h"
+
 /* The step of an append at which an error came, since they mean different things (src/node/committer.ts). */
 typedef enum { HF_APPEND_DONE = 0, HF_APPEND_WRITE, HF_APPEND_SYNC, HF_APPEND_LOOK } hf_append_step;
 
@@ -15,20 +17,38 @@ typedef struct {
   int there; /* the file still has a name, and the witness is there */
 } hf_append_result;
 
-/* Writes all of `parts` from `position`, makes them durable, then looks whether file and `witness` are still there. Consumes `parts`. */
-hf_append_result hf_append(int file, uint64_t position, struct iovec *parts, size_t part_count, const char *witness);
+/* Where an append goes. */
+typedef struct {
+  int file;
+  /* A second descriptor of the same file, opened with O_DIRECT, or -1. From the first multiple of HF_DIRECT_ALIGNMENT on, the append then
+   * goes past the page cache, through `staging`; it must end at such a multiple. */
+  int direct;
+  uint64_t position;
+} hf_append_target;
+
+#define HF_DIRECT_ALIGNMENT 4096
+
+/*
+ * Writes all of `parts`, makes them durable, then looks whether file and `witness` are still there. Consumes `parts`. A direct write that
+ * the file system does not take goes the ordinary way.
+ */
+hf_append_result hf_append(const hf_append_target *target, struct iovec *parts, size_t part_count, const char *witness,
+                           hf_worker *worker);
 
 typedef struct {
   int file;
   uint64_t position;
-  uint8_t *target;
   size_t length;
 } hf_read_piece;
 
 /*
- * Fills all pieces. Returns how many were filled; fewer than `count` when that one failed: `*error` is then its errno, or 0 when the file
- * ended too early. `cached_only`: never waits for a disk, EAGAIN instead (always, where the system cannot tell).
+ * Fills `target` with `length` bytes from `from` on of what the pieces make up one behind the other; the pieces hold that much. Returns 1, or
+ * 0 when piece `*failed` could not be read: `*error` is then its errno, or 0 when the file ended too early. `cached_only`: never waits
+ * for a disk, EAGAIN instead (always, where the system cannot tell).
  */
-size_t hf_read_pieces(const hf_read_piece *pieces, size_t count, int cached_only, int *error);
+int hf_read_range(const hf_read_piece *pieces, uint64_t from, uint8_t *target, size_t length, int cached_only, size_t *failed, int *error);
+
+/* Memory of a worker that is aligned to pages; NULL without memory. */
+uint8_t *hf_staging(hf_worker *worker);
 
 #endif

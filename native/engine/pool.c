@@ -47,13 +47,14 @@ static hf_task *take(hf_pool *pool) {
 
 static void *work(void *argument) {
   hf_pool *pool = argument;
-  hf_worker worker = {hf_gcm_new(HF_GCM_SEAL), hf_gcm_new(HF_GCM_OPEN)};
+  hf_worker worker = {hf_gcm_new(HF_GCM_SEAL), hf_gcm_new(HF_GCM_OPEN), NULL};
 #if defined(__linux__)
   pthread_setname_np(pthread_self(), pool->name);
 #endif
   for (hf_task *task = take(pool); task != NULL; task = take(pool)) task->run(task, &worker);
   hf_gcm_free(worker.sealer);
   hf_gcm_free(worker.opener);
+  free(worker.staging);
   return NULL;
 }
 

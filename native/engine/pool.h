@@ -6,6 +6,7 @@
 #define HF_POOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../kernels/gcm.h"
 
@@ -13,7 +14,10 @@
 typedef struct {
   hf_gcm *sealer; /* NULL when the process has no OpenSSL to use */
   hf_gcm *opener;
+  uint8_t *staging; /* of HF_STAGING_BYTES, aligned to pages; made by who needs it first */
 } hf_worker;
+
+#define HF_STAGING_BYTES (1024 * 1024)
 
 typedef struct hf_task {
   void (*run)(struct hf_task *task, hf_worker *worker);

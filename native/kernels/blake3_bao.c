@@ -1,6 +1,6 @@
 /*
- * Bao (github.com/oconnor663/bao, docs/spec.md): the parents of the tree in pre-order, so a reader can check any leaf against the root. A
- * tree is cut off above leaves of one chunk or one group; what lies above is the same tree.
+ * Bao (github.com/oconnor663/bao, docs/spec.md): the parents of the tree in pre-order, so a reader can check any leaf against the
+ * root. The tree is cut off above leaves of one chunk or one group; what lies above is the same tree.
  */
 #include "blake3_tree.h"
 
@@ -54,7 +54,7 @@ static void leaf_cvs(const message *whole, uint64_t first, size_t count, uint8_t
                  (first + complete) * chunks, cvs + complete * HF_BLAKE3_CV_BYTES);
 }
 
-/* A node and all below it, from the levels of a batch; returns where the next node goes. One that moved up unmerged is not there. */
+/* A node and all below it, from the levels of a batch; returns where the next node goes. What moved up unmerged is no node. */
 static uint8_t *write_nodes(uint8_t levels[BATCH_LEVELS][BATCH_LEAVES * HF_BLAKE3_CV_BYTES], const size_t *counts, unsigned level,
                             size_t index, uint8_t *nodes) {
   if (level == 0) return nodes;

@@ -33,7 +33,7 @@ static inline __m128i rotate7(__m128i x) {
 #define MESSAGE_STAYS(m) IN_MEMORY(m)
 #include "blake3_lanes.h"
 
-/* A general register takes 54 ns for a block, four lanes together take 190. */
+/* On Zen 5, general registers take 54 ns for a block and four lanes together 125. */
 static void hash(const hf_blake3_job *job, uint8_t *cvs) {
   if (job->count <= 2) {
     hf_blake3_portable.hash(job, cvs);

@@ -33,8 +33,9 @@ static size_t kernel_count;
 static const hf_md5_kernel *measured[HF_MD5_LANES_MAX + 1]; /* by the number of streams */
 static const hf_md5_kernel *only;
 
+#define WARMING_BLOCKS 4
 #define TIMED_BLOCKS 16
-#define TIMED_RUNS 8
+#define TIMED_ROUNDS 10
 
 static uint64_t now_ns(void) {
   struct timespec now;
@@ -42,8 +43,8 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The shortest of some runs: whatever interrupts one makes it longer only. */
-static uint64_t time_of(const hf_md5_kernel *kernel) {
+/* One run, with the kernel's code in the caches. */
+static uint64_t time_once(const hf_md5_kernel *kernel) {
   static const uint8_t message[HF_MD5_BLOCK_BYTES * TIMED_BLOCKS];
   uint32_t states[HF_MD5_LANES_MAX][4];
   uint32_t *lanes[HF_MD5_LANES_MAX];
@@ -53,14 +54,24 @@ static uint64_t time_of(const hf_md5_kernel *kernel) {
     lanes[i] = states[i];
     bytes[i] = message;
   }
-  uint64_t best = UINT64_MAX;
-  for (int run = 0; run < TIMED_RUNS; run++) {
-    uint64_t start = now_ns();
-    kernel->run(lanes, bytes, TIMED_BLOCKS);
-    uint64_t time = now_ns() - start;
-    if (time < best) best = time;
+  kernel->run(lanes, bytes, WARMING_BLOCKS);
+  uint64_t start = now_ns();
+  kernel->run(lanes, bytes, TIMED_BLOCKS);
+  return now_ns() - start;
+}
+
+/*
+ * The shortest run of each kernel, since whatever interrupts one makes it longer only. Kernels take turns, so that what slows the
+ * processor down for a while does so to all of them.
+ */
+static void time_kernels(uint64_t times[CANDIDATES]) {
+  for (size_t i = 0; i < kernel_count; i++) times[i] = UINT64_MAX;
+  for (int round = 0; round < TIMED_ROUNDS; round++) {
+    for (size_t i = 0; i < kernel_count; i++) {
+      uint64_t time = time_once(kernels[i]);
+      if (time < times[i]) times[i] = time;
+    }
   }
-  return best;
 }
 
 /* The least time for one block of each of n streams: that of some kernel, and that of the streams it leaves. */
@@ -83,10 +94,9 @@ void hf_md5_plan(hf_level level) {
   kernel_count = 0;
   only = NULL;
   for (size_t i = 0; i < CANDIDATES; i++) {
-    if (!hf_level_has(level, candidates[i].level)) continue;
-    times[kernel_count] = time_of(&candidates[i].kernel);
-    kernels[kernel_count++] = &candidates[i].kernel;
+    if (hf_level_has(level, candidates[i].level)) kernels[kernel_count++] = &candidates[i].kernel;
   }
+  time_kernels(times);
   plan_from(times);
 }
 

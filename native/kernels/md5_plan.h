@@ -1,7 +1,7 @@
 /*
  * Which kernels of md5_kernels.h run how many streams. Vectors do not always win: their instructions take one cycle each in
  * most processors but two in some (Zen 5), where up to four streams are faster in general registers. So the kernels of a level
- * are timed when it is selected, a quarter of a millisecond in all, and the plan for every number of streams follows from their
+ * are timed when it is selected, half a millisecond in all, and the plan for every number of streams follows from their
  * times.
  */
 #ifndef HF_MD5_PLAN_H

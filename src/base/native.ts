@@ -29,6 +29,8 @@ export interface NativeJobFunctions {
     fileThreads: number,
     callback: (id: number, code: number, value: number) => void,
   ): void;
+  /** Zeroed memory of its own pages, aligned to 2 MiB, in huge pages where the system has them. At most 4 GiB. */
+  allocatePages(bytes: number): ArrayBuffer;
   /** Whether this process has an OpenSSL whose functions can be used. Without, nothing that seals or opens works. */
   canSeal(): boolean;
   /** `runs`: 64 bytes each, as packRuns (stripes/engine/native.ts) makes them. Value: sealed bytes. */
@@ -72,7 +74,7 @@ export interface NativeJobFunctions {
     firstChunkIndex: number,
     final: boolean,
   ): NativeOutcome;
-  /** Fills the ciphertext first; at once only from the page cache, EAGAIN where that does not have it. `pieces`: descriptor, position and length of each, in order. */
+  /** The ciphertext, of which only the length counts, comes from files; at once only from the page cache, EAGAIN where that does not have it. `pieces`: descriptor, position and length of each, in order. */
   readAndOpen(
     id: number | undefined,
     ciphertext: Uint8Array,
@@ -87,13 +89,17 @@ export interface NativeJobFunctions {
   digestUpdate(id: number | undefined, digest: NativeDigest, bytes: Uint8Array): undefined;
   /** Once for each algorithm, when all updates are done. */
   digestValue(digest: NativeDigest, algorithm: number): Buffer;
-  /** Writes, syncs, looks. Value: the step that failed (1 write, 2 sync, 3 look), and 16 more when file and witness are there. */
+  /**
+   * Writes, syncs, looks. Value: the step that failed (1 write, 2 sync, 3 look), and 16 more when file and witness are there.
+   * `direct`: a second descriptor, for O_DIRECT; the append must then end at a multiple of 4,096.
+   */
   append(
     id: number | undefined,
     file: number,
     position: number,
     parts: readonly Uint8Array[],
     witness: string,
+    direct: number | undefined,
   ): NativeOutcome;
   /** Undefined where sockets cannot be received from natively. */
   inletOpen(descriptor: number): NativeInlet | undefined;
@@ -104,6 +110,35 @@ export interface NativeJobFunctions {
   inletReceive(id: number | undefined, inlet: NativeInlet, target: Uint8Array, waitMs: number): undefined;
   /** A receive under way ends with jobCodes.closed. */
   inletClose(inlet: NativeInlet): void;
+  /** Writes to a socket for at most `waitMs` (at most 60,000). Value: how many bytes it took. */
+  sendBytes(id: number | undefined, descriptor: number, bytes: Uint8Array, waitMs: number): NativeOutcome;
+}
+
+/** Chunks of AES-256-GCM at once, for tests and benchmarks. `keys`: AEAD key ‖ base nonce. */
+export interface NativeGcm {
+  sealChunksNow(
+    keys: Uint8Array,
+    plaintext: Uint8Array,
+    sealed: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+  ): void;
+  /** Whole chunks with one context for all of them, or with a fresh one for each. */
+  sealWholeChunksNow(
+    keys: Uint8Array,
+    plaintext: Uint8Array,
+    sealed: Uint8Array,
+    firstChunkIndex: number,
+    reuseContext: boolean,
+  ): void;
+  /** The plaintext's length, or −1 − i when chunk i failed its tag. */
+  openChunksNow(
+    keys: Uint8Array,
+    sealed: Uint8Array,
+    plaintext: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+  ): number;
 }
 
 declare const inletBrand: unique symbol;
@@ -227,7 +262,13 @@ export interface NativeMd5 {
 }
 
 /** What native/binding puts on `exports`. Wrong types and lengths throw TypeError and RangeError. */
-export interface NativeAddon extends NativeJobFunctions, NativeGf256, NativeBlake3, NativeCrc, NativeMd5 {
+export interface NativeAddon
+  extends NativeJobFunctions,
+    NativeGcm,
+    NativeGf256,
+    NativeBlake3,
+    NativeCrc,
+    NativeMd5 {
   level(): NativeLevel;
   /** Those that this processor runs, best last. */
   levels(): NativeLevel[];

@@ -15,12 +15,20 @@ export interface DiskFile {
   sync(): Promise<void>;
   /** Where it can be done at once: all of append.ts, with its outcomes. */
   append?(buffers: readonly Uint8Array[], positionBytes: number, witnessPath: string): Promise<boolean>;
+  /**
+   * Whether large appends had better end at a multiple of DIRECT_ALIGNMENT_BYTES: from the first such multiple on they then go past the page
+   * cache.
+   */
+  readonly direct?: boolean;
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
   /** Hard links to the open file; 0 when it was removed under us. */
   linkCount(): Promise<number>;
   close(): Promise<void>;
 }
+
+/** Covers the block sizes of the disks there are. */
+export const DIRECT_ALIGNMENT_BYTES = 4096;
 
 export interface DiskSpace {
   readonly capacityBytes: number;

@@ -5,7 +5,8 @@
  */
 import * as fs from 'node:fs';
 import { NativeJobError, type NativeJobs, nativeJobs } from '../base/nativejobs.ts';
-import { type Disk, type DiskFile, type DiskSpace, SyncFailed } from './disk.ts';
+import { KIB } from '../base/units.ts';
+import { DIRECT_ALIGNMENT_BYTES, type Disk, type DiskFile, type DiskSpace, SyncFailed } from './disk.ts';
 
 type Callback<T> = (error: NodeJS.ErrnoException | null, value: T) => void;
 
@@ -107,26 +108,60 @@ class RealFile implements DiskFile {
 const SYNC_STEP = 2;
 const STILL_THERE = 16;
 
-/** Appends in one native call: one trip off the event loop instead of four, and none through libuv's threads. */
+/** With less than this the copy and the second descriptor are not worth it, and what is small is read again sooner. */
+const DIRECT_BYTES_MIN = 256 * KIB;
+
+/**
+ * Appends in one native call: one trip off the event loop instead of four, and none through libuv's threads. Large ones go past the page
+ * cache where the file system lets them: a fifth of the processor time.
+ */
 class NativeFile extends RealFile {
   readonly #jobs: NativeJobs;
+  #directFd: Promise<number | undefined> | undefined;
+  #direct = process.platform === 'linux';
 
   constructor(path: string, fd: number, jobs: NativeJobs) {
     super(path, fd);
     this.#jobs = jobs;
   }
 
+  get direct(): boolean {
+    return this.#direct;
+  }
+
   async append(buffers: readonly Uint8Array[], positionBytes: number, witnessPath: string): Promise<boolean> {
     const { addon } = this.#jobs;
+    const lengthBytes = buffers.reduce((sum, { length }) => sum + length, 0);
+    const fits = (positionBytes + lengthBytes) % DIRECT_ALIGNMENT_BYTES === 0;
+    const direct = fits && lengthBytes >= DIRECT_BYTES_MIN ? await this.#openDirect() : undefined;
     try {
       const value = await this.#jobs.run(
-        (id) => addon.append(id, this.descriptor, positionBytes, buffers, witnessPath),
+        (id) => addon.append(id, this.descriptor, positionBytes, buffers, witnessPath, direct),
         buffers,
       );
       return value >= STILL_THERE;
     } catch (error) {
       throw error instanceof NativeJobError && error.value === SYNC_STEP ? new SyncFailed(error) : error;
     }
+  }
+
+  /** The second descriptor; undefined where the file system has no such thing. Opened when first needed. */
+  #openDirect(): Promise<number | undefined> | undefined {
+    if (!this.#direct) return undefined;
+    const flags = fs.constants.O_WRONLY | fs.constants.O_DIRECT;
+    this.#directFd ??= call<number>((callback) => fs.open(this.path, flags, callback)).catch(() => {
+      this.#direct = false;
+      return undefined;
+    });
+    return this.#directFd;
+  }
+
+  override async close(): Promise<void> {
+    const direct = await this.#directFd;
+    await Promise.all([
+      super.close(),
+      direct === undefined ? undefined : callVoid((callback) => fs.close(direct, callback)),
+    ]);
   }
 }
 

@@ -60,6 +60,8 @@ export interface NodeOptions {
   readonly sharers?: () => number;
   /** Size at which a segment is full. */
   readonly segmentBytesMax?: number;
+  /** Batches from this size on are rounded out to whole blocks where the disk gains by it (committer.ts). */
+  readonly alignedBytesMin?: number;
 }
 
 function segmentBytesFor(options: NodeOptions): number {
@@ -157,6 +159,7 @@ export class NodeStore implements FragmentStore {
         lastSequence: replayed.lastSequence,
         clock,
         random,
+        alignedBytesMin: options.alignedBytesMin,
       });
       const verifier = await FragmentVerifier.create();
       const core = new NodeCore({ directory, clock, segments, index, committer, verifier });

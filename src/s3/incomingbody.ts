@@ -106,13 +106,13 @@ export class RequestBody implements IncomingBody, AsyncIterator<Uint8Array> {
 
   async receive(target: Uint8Array, waitMs: number): Promise<number | undefined> {
     if (this.#error !== undefined) throw this.#error;
-    if (this.#queue.length > 0 || this.#ended) return undefined;
-    if (this.#takeover === undefined) {
-      if (!this.#canTakeOver() || (this.#takeover = this.#options.takeOver?.()) === undefined)
-        return undefined;
-      this.#paused = false;
-      if (this.#queue.length > 0) return undefined;
+    if (this.#takeover === undefined && this.#canTakeOver()) {
+      this.#takeover = this.#options.takeOver?.();
+      this.#mayTakeOver = false;
+      this.#paused &&= this.#takeover === undefined;
     }
+    // What node had read before comes first.
+    if (this.#takeover === undefined || this.#queue.length > 0 || this.#ended) return undefined;
     const takeover = this.#takeover;
     if (this.#leftBytes === 0) {
       this.#handBack();
@@ -138,7 +138,6 @@ export class RequestBody implements IncomingBody, AsyncIterator<Uint8Array> {
   }
 
   #handBack(): void {
-    this.#mayTakeOver = false;
     this.#takeover?.end();
     this.#takeover = undefined;
   }

@@ -7,15 +7,19 @@
  */
 import type { ServerResponse } from 'node:http';
 import { HoldfastError } from '../base/errors.ts';
+import { nativeJobs } from '../base/nativejobs.ts';
 import type { ObjectBody } from '../objects/types.ts';
 import { errorDocument, errorElement, type S3Error, toS3Error } from './errordocument.ts';
 import type { Exchange } from './exchange.ts';
 import { WRITE_SLICE_BYTES } from './limits.ts';
 import type { OperationResponse } from './operation.ts';
+import { Outlet } from './outlet.ts';
 import type { ServerParts } from './parts.ts';
 import { XML_DECLARATION } from './xml-build.ts';
 
 const XML_TYPE = 'application/xml';
+/** Smaller answers are written by node at once: handing a piece over costs more than it saves. */
+const OUTLET_BYTES_MIN = 2 * WRITE_SLICE_BYTES;
 const unsafeInHeader = /[^\t\x20-\x7e\x80-\xff]/;
 const controlCharacter = /[\x00-\x08\x0a-\x1f\x7f]/;
 
@@ -192,6 +196,7 @@ export class Reply {
     lengthBytes: number,
   ): Promise<void> {
     let leftBytes = lengthBytes;
+    const outlet = this.#outletFor(lengthBytes);
     for (let piece = first; !piece.done && leftBytes > 0; piece = await pieces.next()) {
       const { value } = piece;
       leftBytes -= value.length;
@@ -201,12 +206,39 @@ export class Reply {
         await this.#finished();
         return;
       }
-      for (let at = 0; at < value.length; at += WRITE_SLICE_BYTES) {
-        await this.#write(value.subarray(at, at + WRITE_SLICE_BYTES));
-      }
+      await this.#writePiece(value, outlet);
     }
     if (leftBytes > 0) throw new Error('an object body is shorter than announced');
     this.#finish(undefined);
+  }
+
+  #outletFor(lengthBytes: number): Outlet | undefined {
+    const jobs = lengthBytes >= OUTLET_BYTES_MIN ? nativeJobs() : undefined;
+    return jobs && new Outlet(jobs, this.#response);
+  }
+
+  /** The head of the answer goes out with the first slice, by node. */
+  async #writePiece(piece: Uint8Array, outlet: Outlet | undefined): Promise<void> {
+    for (let at = 0; at < piece.length; ) {
+      const rest = piece.subarray(at);
+      if (outlet?.open && this.#exchange.bytesOut > 0 && rest.length > WRITE_SLICE_BYTES / 2) {
+        at += await this.#sendBy(outlet, rest);
+        continue;
+      }
+      const slice = rest.subarray(0, WRITE_SLICE_BYTES);
+      await this.#write(slice);
+      at += slice.length;
+    }
+  }
+
+  async #sendBy(outlet: Outlet, bytes: Uint8Array): Promise<number> {
+    const exchange = this.#exchange;
+    exchange.phase = 'writing';
+    exchange.progressMs = this.#parts.clock.monotonicMs();
+    const takenBytes = await outlet.send(bytes);
+    exchange.phase = 'handler';
+    exchange.bytesOut += takenBytes;
+    return takenBytes;
   }
 
   /** Resolves when the socket has taken `data`. */

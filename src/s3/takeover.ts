@@ -19,6 +19,7 @@ import { jobCodes, NativeJobError, type NativeJobs } from '../base/nativejobs.ts
 
 interface ParserInternals {
   execute(bytes: Uint8Array): number | Error;
+  resume(): void;
   [callback: number]: unknown;
 }
 
@@ -33,7 +34,10 @@ const zeros = new Uint8Array(1024 * 1024);
 /** Which property of a parser is the callback for body bytes; undefined when this Node's parser is another. */
 function bodyCallback(parser: ParserInternals): number | undefined {
   const { kOnBody } = parser.constructor as { readonly kOnBody?: unknown };
-  return typeof kOnBody === 'number' && typeof parser[kOnBody] === 'function' ? kOnBody : undefined;
+  const isKnown = typeof parser.execute === 'function' && typeof parser.resume === 'function';
+  return isKnown && typeof kOnBody === 'number' && typeof parser[kOnBody] === 'function'
+    ? kOnBody
+    : undefined;
 }
 
 export interface Received {
@@ -139,6 +143,8 @@ export class Takeover {
   #handBack(): void {
     const { destroyed } = this.#socket;
     if (destroyed || this.#socket.parser !== this.#parser) return;
+    // Node pauses the parser of a connection that is held back.
+    this.#parser.resume();
     const callback = this.#parser[this.#onBody];
     this.#parser[this.#onBody] = undefined;
     try {

@@ -35,7 +35,7 @@ export interface PayloadRange {
   readonly lengthBytes: number;
 }
 
-/** Memory of one stripe, from a fixed pool of shared memory. Whoever holds it must release it exactly once. */
+/** Memory of one stripe, from a fixed pool. Whoever holds it must release it exactly once. */
 export interface StripeBuffer {
   /** Room for the plaintext of a full stripe (4 MiB at k = 4). Filled by the writer, or by `open`. */
   readonly plaintext: Uint8Array;

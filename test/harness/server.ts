@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly data?: string;
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Another checkout whose server is started, by its own Node. */
+  readonly checkout?: string;
   /** Arguments of node itself instead of those that `holdfast serve` gives it. */
   readonly nodeFlags?: readonly string[];
 }
@@ -44,9 +46,14 @@ export function temporaryDirectory(): string {
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
   const data = options.data ?? join(temporaryDirectory(), 'data');
   const flags = ['--data', data, '--s3', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...(options.flags ?? [])];
+  const { checkout } = options;
   const child = spawn(
-    process.execPath,
-    [...(options.nodeFlags ?? serverNodeFlags), main, 'serve', ...flags],
+    checkout === undefined ? process.execPath : join(checkout, 'node_modules/.bin/node'),
+    [
+      ...(options.nodeFlags ?? serverNodeFlags),
+      checkout === undefined ? main : join(checkout, 'src/cli/main.ts'),
+      ...['serve', ...flags],
+    ],
     {
       env: { ...process.env, ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -66,7 +66,9 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
 
     test('in the parts of an append: the rest is written', () => {
       const [first, last] = [new Uint8Array(100_000).fill(1), new Uint8Array(10).fill(2)];
-      expect(addon.append(undefined, file, 0, treacherous([first, last], [first]), witness)).toBe(16);
+      expect(addon.append(undefined, file, 0, treacherous([first, last], [first]), witness, undefined)).toBe(
+        16,
+      );
       expect(fstatSync(file).size).toBe(10);
     });
 
@@ -131,6 +133,15 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
     );
   });
 
+  test('nothing at all is no run of chunks', () => {
+    const nothing = new Uint8Array(0);
+    for (const final of [true, false]) {
+      expect(addon.openChunks(undefined, nothing, nothing, KEYS, 0, final)).toBeLessThan(0);
+      const pieces = new Float64Array(0);
+      expect(addon.readAndOpen(undefined, nothing, nothing, KEYS, 0, final, pieces)).toBeLessThan(0);
+    }
+  });
+
   test('runs lie inside the plaintext and before the last chunk of a stream', () => {
     const seal = (run: Buffer) =>
       addon.seal(
@@ -164,7 +175,11 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
       mustRefuse(RangeError, () => addon.encode(undefined, fragments, 1, 1, bad, 64, roots));
       mustRefuse(RangeError, () => addon.encode(undefined, fragments, 1, 1, 1, bad, roots));
       mustRefuse(RangeError, () => addon.openChunks(undefined, bytes, fragments, KEYS, bad, false));
-      mustRefuse(RangeError, () => addon.append(undefined, bad, 0, [], witness));
+      mustRefuse(RangeError, () => addon.append(undefined, bad, 0, [], witness, undefined));
+      mustRefuse(RangeError, () => addon.append(undefined, file, 0, [], witness, bad));
+      mustRefuse(RangeError, () => addon.allocatePages(bad));
+      mustRefuse(RangeError, () => addon.sendBytes(undefined, bad, bytes, 1));
+      mustRefuse(RangeError, () => addon.sendBytes(undefined, 0, bytes, bad));
       mustRefuse(RangeError, () => addon.digestNew(bad));
       mustRefuse(RangeError, () => addon.digestValue(digest, bad));
       mustRefuse(RangeError, () => addon.inletOpen(bad));
@@ -187,7 +202,7 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
     for (const bad of noNumbers as number[]) {
       mustRefuse(TypeError, () => addon.encode(bad, fragments, 1, 1, 1, 64, roots));
       mustRefuse(TypeError, () => addon.encode(undefined, fragments, bad, 1, 1, 64, roots));
-      mustRefuse(TypeError, () => addon.append(undefined, file, bad, [], witness));
+      mustRefuse(TypeError, () => addon.append(undefined, file, bad, [], witness, undefined));
     }
     mustRefuse(RangeError, () => addon.encode(undefined, fragments, 1, 200, 56, 64, roots));
     mustRefuse(RangeError, () => addon.encode(undefined, fragments, 1, 1, 1, 2001, roots));
@@ -197,7 +212,7 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
     const roots = new Uint8Array(32);
     for (const bad of noBytes as Uint8Array[]) {
       mustRefuse(TypeError, () => addon.hashAll(undefined, [bad], roots));
-      mustRefuse(TypeError, () => addon.append(undefined, file, 0, [bad], witness));
+      mustRefuse(TypeError, () => addon.append(undefined, file, 0, [bad], witness, undefined));
       mustRefuse(TypeError, () => addon.openChunks(undefined, bad, roots, KEYS, 0, false));
       mustRefuse(TypeError, () => addon.digestUpdate(1, bad as never, roots));
       mustRefuse(TypeError, () => addon.inletClose(bad as never));
@@ -205,13 +220,13 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
     }
     for (const bad of ['list', 7, {}, new Uint8Array(3), undefined] as never[]) {
       mustRefuse(TypeError, () => addon.hashAll(undefined, bad, roots));
-      mustRefuse(TypeError, () => addon.append(undefined, file, 0, bad, witness));
+      mustRefuse(TypeError, () => addon.append(undefined, file, 0, bad, witness, undefined));
     }
     for (const bad of ['', 'x'.repeat(5000), 'a\0b', 7] as string[]) {
-      mustRefuse(TypeError, () => addon.append(undefined, file, 0, [], bad));
+      mustRefuse(TypeError, () => addon.append(undefined, file, 0, [], bad, undefined));
     }
     mustRefuse(RangeError, () => addon.hashAll(undefined, new Array(256).fill(roots), roots));
-    mustRefuse(TypeError, () => addon.append(undefined, file, 0, new Array(20_000), witness));
+    mustRefuse(TypeError, () => addon.append(undefined, file, 0, new Array(20_000), witness, undefined));
   });
 
   test('a digest gives one value at a time, each once', () => {
@@ -244,7 +259,7 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
         () => addon.encode(1, bytes, 1, 1, 1, 32, roots),
         () => addon.encode(undefined, bytes, 1, 1, 1, 32, roots),
         () => addon.hashAll(1, [bytes], roots.subarray(32)),
-        () => addon.append(1, 0, 0, [], '/'),
+        () => addon.append(1, 0, 0, [], '/', undefined),
         () => addon.digestUpdate(1, addon.digestNew(1), bytes),
         () => addon.inletOpen(0),
       ];

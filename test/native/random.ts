@@ -7,12 +7,14 @@
  */
 import { randomBlake3 } from './random-blake3.ts';
 import { randomCrc } from './random-crc.ts';
+import { randomGcm } from './random-gcm.ts';
 import { randomGf256 } from './random-gf256.ts';
 import { randomMd5 } from './random-md5.ts';
 
 const kernels: Readonly<Record<string, (calls: number, seed: number) => void>> = {
   blake3: randomBlake3,
   crc: randomCrc,
+  gcm: randomGcm,
   gf256: randomGf256,
   md5: randomMd5,
 };

@@ -100,7 +100,7 @@ export function appendKind(): { readonly submit: Submit; readonly close: () => v
   const file = openSync(join(directory, 'file'), 'w');
   const submit: Submit = (jobs) => {
     const parts = [new Uint8Array(100_000).fill(1), new Uint8Array(0), new Uint8Array(4096).fill(2)];
-    return jobs.run((id) => jobs.addon.append(id, file, 0, parts, witness), parts);
+    return jobs.run((id) => jobs.addon.append(id, file, 0, parts, witness, undefined), parts);
   };
   return { submit, close: () => rmSync(directory, { recursive: true, force: true }) };
 }

@@ -10,7 +10,7 @@ import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
 import { stripeShape } from '../shape.ts';
 import type { BodyDigester, Profile, SealRun } from '../types.ts';
 import { type KernelJob, payloadRanges, splitRoots } from './kernels.ts';
-import { StripeMemory } from './memory.ts';
+import { allocateShared, StripeMemory } from './memory.ts';
 import { isShared } from './shared.ts';
 import type {
   BufferCounts,
@@ -30,15 +30,17 @@ export interface EngineOptions {
   readonly bufferCounts?: BufferCounts;
 }
 
-function requireShared(what: string, ...views: (Uint8Array | undefined)[]): void {
-  for (const view of views) assert(!view || isShared(view), `${what} must be in shared memory`);
-}
-
 export abstract class BaseEngine implements StripeEngine {
   readonly memory: StripeMemory;
 
-  constructor(options: EngineOptions) {
-    this.memory = new StripeMemory(options.profile, options.bufferCounts);
+  /** `allocate` makes memory that the engine's threads can see. */
+  constructor(options: EngineOptions, allocate = allocateShared) {
+    this.memory = new StripeMemory(options.profile, options.bufferCounts, allocate);
+  }
+
+  /** Refuses memory that the engine's threads cannot see; that of other threads of JavaScript must be shared. */
+  protected requireVisible(what: string, ...views: (Uint8Array | undefined)[]): void {
+    for (const view of views) assert(!view || isShared(view), `${what} must be in shared memory`);
   }
 
   /** Runs a kernel somewhere; rejects with a HoldfastError, or `signal.reason` when aborted before it started. */
@@ -73,7 +75,7 @@ export abstract class BaseEngine implements StripeEngine {
     signal?: AbortSignal,
   ): Promise<SealedStripe> {
     const { plaintext, fragments } = buffer;
-    requireShared('a write buffer', plaintext, fragments);
+    this.requireVisible('a write buffer', plaintext, fragments);
     const ranges = payloadRanges(runs);
     const payloadLengthBytes = ranges.reduce((sum, range) => sum + range.lengthBytes, 0);
     const roots = await this.#roots({ kind: 'seal', plaintext, fragments, runs, profile }, signal);
@@ -86,7 +88,7 @@ export abstract class BaseEngine implements StripeEngine {
     profile: Profile,
     signal?: AbortSignal,
   ): Promise<EncodedStripe> {
-    requireShared('the fragments to encode', fragments);
+    this.requireVisible('the fragments to encode', fragments);
     const roots = await this.#roots({ kind: 'encode', fragments, payloadLengthBytes, profile }, signal);
     return { ...stripeShape(payloadLengthBytes, profile.k), roots };
   }
@@ -97,7 +99,7 @@ export abstract class BaseEngine implements StripeEngine {
     wanted: ReadonlyMap<number, Uint8Array>,
     signal?: AbortSignal,
   ): Promise<readonly Buffer[]> {
-    requireShared('fragments to reconstruct', ...present, ...wanted.values());
+    this.requireVisible('fragments to reconstruct', ...present, ...wanted.values());
     return this.#roots({ kind: 'reconstruct', profile, present, wanted }, signal);
   }
 
@@ -106,7 +108,7 @@ export abstract class BaseEngine implements StripeEngine {
   }
 
   async openChunks(request: OpenRequest, signal?: AbortSignal): Promise<number> {
-    requireShared('chunks to open', request.ciphertext, request.plaintext);
+    this.requireVisible('chunks to open', request.ciphertext, request.plaintext);
     return (await this.run({ kind: 'open', ...request }, signal)) as number;
   }
 

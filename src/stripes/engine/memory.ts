@@ -1,5 +1,5 @@
 /**
- * Fixed pools of shared memory. Writing, reading, degraded reading and healing each have their own, so that slow uploads never
+ * Fixed pools of memory. Writing, reading, degraded reading and healing each have their own, so that slow uploads never
  * hold up reads or repair. A buffer is made when it is first needed and then kept; the most recently released is given out
  * first, so that a quiet server touches few. Its pages count only once they are written to: the part of a write buffer that only
  * a narrower stripe needs costs nothing until there is one.
@@ -28,15 +28,23 @@ const SPARE_COUNT = 4;
 const RETIRED_PER_PLACE = 2;
 const RETIRED_MIN = 8;
 
+/** Makes the memory of a pool's area; see BaseEngine. */
+export type Allocate = (bytes: number) => ArrayBuffer | SharedArrayBuffer;
+
+/** Memory that threads of JavaScript share. */
+export const allocateShared: Allocate = (bytes) => new SharedArrayBuffer(bytes);
+
 /** `count` equal areas, given out in order of asking. */
 class MemoryPool {
   readonly #gate: Gate;
   readonly #areaBytes: number;
   readonly #retiredMax: number;
-  readonly #free: SharedArrayBuffer[] = [];
+  readonly #allocate: Allocate;
+  readonly #free: (ArrayBuffer | SharedArrayBuffer)[] = [];
   #retired = 0;
 
-  constructor(name: string, count: number, areaBytes: number) {
+  constructor(name: string, count: number, areaBytes: number, allocate: Allocate) {
+    this.#allocate = allocate;
     this.#gate = new Gate(name, count);
     this.#areaBytes = areaBytes;
     this.#retiredMax = RETIRED_PER_PLACE * count + RETIRED_MIN;
@@ -52,9 +60,11 @@ class MemoryPool {
     return this.#gate.available;
   }
 
-  async acquire(signal?: AbortSignal): Promise<PooledBuffer & { readonly memory: SharedArrayBuffer }> {
+  async acquire(
+    signal?: AbortSignal,
+  ): Promise<PooledBuffer & { readonly memory: ArrayBuffer | SharedArrayBuffer }> {
     await this.#gate.acquire(1, signal);
-    const memory = this.#free.pop() ?? new SharedArrayBuffer(this.#areaBytes);
+    const memory = this.#free.pop() ?? this.#allocate(this.#areaBytes);
     let held = true;
     const giveUp = () => {
       assert(held, `${this.#gate.name}: released twice`);
@@ -72,7 +82,7 @@ class MemoryPool {
     return { memory, release, releaseAfter };
   }
 
-  async #await(settled: Promise<unknown>, memory: SharedArrayBuffer): Promise<void> {
+  async #await(settled: Promise<unknown>, memory: ArrayBuffer | SharedArrayBuffer): Promise<void> {
     const retires = this.#retired < this.#retiredMax;
     if (retires) {
       this.#retired += 1;
@@ -93,17 +103,17 @@ export class StripeMemory {
   readonly #plaintextBytes: number;
   readonly #pools: Readonly<Record<PoolName, MemoryPool>>;
 
-  constructor(profile: Profile, counts: BufferCounts = defaultBufferCounts) {
+  constructor(profile: Profile, counts: BufferCounts = defaultBufferCounts, allocate = allocateShared) {
     const { k, m } = profile;
     this.#plaintextBytes = stripePlaintextBytesMax(k);
     const fragmentBytes = fragmentAreaBytesMax(k, m);
     const windowBytes = OPEN_CHUNKS_MAX * (CHUNK_SEALED_BYTES + CHUNK_PLAINTEXT_BYTES);
     this.#pools = {
-      write: new MemoryPool('write buffers', counts.write, this.#plaintextBytes + fragmentBytes),
-      read: new MemoryPool('read buffers', counts.read, windowBytes),
-      rescue: new MemoryPool('rescue buffers', counts.rescue, fragmentBytes),
-      repair: new MemoryPool('repair buffers', counts.repair, fragmentBytes),
-      spare: new MemoryPool('spare buffers', counts.spare ?? SPARE_COUNT, fragmentBytes),
+      write: new MemoryPool('write buffers', counts.write, this.#plaintextBytes + fragmentBytes, allocate),
+      read: new MemoryPool('read buffers', counts.read, windowBytes, allocate),
+      rescue: new MemoryPool('rescue buffers', counts.rescue, fragmentBytes, allocate),
+      repair: new MemoryPool('repair buffers', counts.repair, fragmentBytes, allocate),
+      spare: new MemoryPool('spare buffers', counts.spare ?? SPARE_COUNT, fragmentBytes, allocate),
     };
   }
 

@@ -25,11 +25,13 @@ import { stripeShape } from '../shape.ts';
 import type { BodyDigester, SealRun } from '../types.ts';
 import { BaseEngine, type EngineOptions } from './base.ts';
 import { idleDigester } from './digester.ts';
+import { DigestGather } from './digestgather.ts';
 import { fromPlainError, toPlainError } from './errors.ts';
 import { inputBytes } from './inlining.ts';
 import { checkRoom, checkSeal, type KernelJob } from './kernels.ts';
 import { NativeDigester } from './nativedigester.ts';
 import { NativeQueue } from './nativequeue.ts';
+import { shareJob } from './sharedjob.ts';
 import type { LocalPiece, OpenRequest } from './types.ts';
 import { WorkerEngine } from './workers.ts';
 
@@ -44,12 +46,13 @@ export class NativeEngine extends BaseEngine {
   readonly #jobs: NativeJobs;
   readonly #compute: NativeQueue;
   readonly #reads: NativeQueue;
+  readonly #gather = new DigestGather();
   readonly #options: EngineOptions;
   #portable: WorkerEngine | undefined;
   #closed = false;
 
   constructor(jobs: NativeJobs, options: EngineOptions) {
-    super(options);
+    super(options, (bytes) => jobs.addon.allocatePages(bytes));
     this.#jobs = jobs;
     this.#options = options;
     this.#compute = new NativeQueue(jobs, JOBS_PER_THREAD * computeThreads);
@@ -60,8 +63,7 @@ export class NativeEngine extends BaseEngine {
     if (this.#closed) throw new HoldfastError('ShuttingDown');
     signal?.throwIfAborted();
     if ('profile' in job && job.profile.codecId !== CAUCHY_CODEC_ID) {
-      this.#portable ??= new WorkerEngine(this.#options);
-      return this.#portable.runOnThread(job, signal);
+      return this.#runPortable(job, signal);
     }
     try {
       const { call, held, result } = prepare(this.#jobs.addon, job);
@@ -71,6 +73,17 @@ export class NativeEngine extends BaseEngine {
     } catch (error) {
       throw job.kind === 'open' ? openError(error, job.firstChunkIndex) : asHoldfast(error);
     }
+  }
+
+  /** Native threads see all memory of the process. */
+  protected override requireVisible(): void {}
+
+  async #runPortable(job: KernelJob, signal: AbortSignal | undefined): Promise<Uint8Array | number> {
+    this.#portable ??= new WorkerEngine(this.#options);
+    const shared = shareJob(job);
+    const result = await this.#portable.runOnThread(shared.job, signal);
+    shared.copyBack();
+    return result;
   }
 
   override canRead(): boolean {
@@ -110,7 +123,7 @@ export class NativeEngine extends BaseEngine {
   }
 
   override createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester {
-    return algorithms.length === 0 ? idleDigester : new NativeDigester(this.#jobs, algorithms);
+    return algorithms.length === 0 ? idleDigester : new NativeDigester(this.#jobs, this.#gather, algorithms);
   }
 
   override async close(): Promise<void> {

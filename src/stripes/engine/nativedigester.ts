@@ -11,6 +11,7 @@ import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
 import { allSettled } from '../exchange.ts';
 import type { BodyDigester } from '../types.ts';
 import { DIGEST_INLINE_BYTES_MAX } from './digester.ts';
+import { DigestGather } from './digestgather.ts';
 import { ownCopy } from './shared.ts';
 
 /** As in native/engine/digest.h. */
@@ -30,9 +31,12 @@ export class NativeDigester implements BodyDigester {
   #keptBytes = 0;
   #digest: NativeDigest | undefined;
   #ended = false;
+  readonly #gather: DigestGather;
+  #leave: (() => void) | undefined;
 
-  constructor(jobs: NativeJobs, algorithms: readonly DigestAlgorithm[]) {
+  constructor(jobs: NativeJobs, gather: DigestGather, algorithms: readonly DigestAlgorithm[]) {
     this.#jobs = jobs;
+    this.#gather = gather;
     this.#algorithms = [...new Set(algorithms)];
   }
 
@@ -46,6 +50,10 @@ export class NativeDigester implements BodyDigester {
     this.#digest ??= this.#jobs.addon.digestNew(this.#algorithms.reduce((sum, name) => sum | bits[name], 0));
     const digest = this.#digest;
     const pieces = [...this.#kept.splice(0), bytes];
+    if (DigestGather.isLarge(bytes)) {
+      this.#leave ??= this.#gather.begin();
+      await this.#gather.turn();
+    }
     const take = (piece: Uint8Array) =>
       this.#jobs.run((id) => this.#jobs.addon.digestUpdate(id, digest, piece), digest, piece);
     try {
@@ -58,7 +66,7 @@ export class NativeDigester implements BodyDigester {
 
   async digest(): Promise<BodyDigests> {
     assert(!this.#ended, 'a digest ends once');
-    this.#ended = true;
+    this.#end();
     const digest = this.#digest;
     if (digest === undefined) return digestNow(this.#algorithms, Buffer.concat(this.#kept));
     return Object.fromEntries(
@@ -66,8 +74,14 @@ export class NativeDigester implements BodyDigester {
     );
   }
 
-  abandon(): void {
+  #end(): void {
     this.#ended = true;
+    this.#leave?.();
+    this.#leave = undefined;
+  }
+
+  abandon(): void {
+    this.#end();
     this.#kept = [];
     this.#digest = undefined;
   }

@@ -4,7 +4,8 @@
  * take their place: nothing here says where or how the bytes are computed.
  *
  * Whoever passes memory leaves it alone until the promise settles, also when it aborts: a job that has started runs to
- * its end. `signal` takes back a job that has not.
+ * its end. `signal` takes back a job that has not. "The engine's memory" is what its threads can see: its
+ * pools, in any case.
  */
 
 import type { BodyDigests, DigestAlgorithm } from '../../coding/digests.ts';
@@ -66,9 +67,9 @@ export interface SealedStripe extends EncodedStripe {
 
 /** Consecutive chunks of one stream. */
 export interface OpenRequest {
-  /** Exactly the sealed chunks; in shared memory. */
+  /** Exactly the sealed chunks; of the engine's memory. */
   readonly ciphertext: Uint8Array;
-  /** Receives the plaintext from its start; in shared memory. */
+  /** Receives the plaintext from its start; of the engine's memory. */
   readonly plaintext: Uint8Array;
   readonly aeadKey: Uint8Array;
   readonly baseNonce: Uint8Array;
@@ -105,7 +106,7 @@ export interface StripeEngine {
   ): Promise<SealedStripe>;
 
   /**
-   * Encodes a payload that lies at the start of `fragments` (shared memory): to write it again narrower, or at full width.
+   * Encodes a payload that lies at the start of `fragments` (the engine's memory): to write it again narrower, or at full width.
    * Everything behind the payload is overwritten.
    */
   encode(
@@ -117,7 +118,7 @@ export interface StripeEngine {
 
   /**
    * Rebuilds fragments, or with a columnwise codec equal ranges of them. `present` has k + m entries, of which at least k are
-   * there; `wanted` maps an index to the view that receives it. All in shared memory. Resolves to the BLAKE3 of each wanted
+   * there; `wanted` maps an index to the view that receives it. All of the engine's memory. Resolves to the BLAKE3 of each wanted
    * view, in the order of the map.
    * @throws DataUnavailable when fewer than k are present
    */
@@ -141,13 +142,13 @@ export interface StripeEngine {
   canRead(): boolean;
   /**
    * As openChunks, of ciphertext that is read from files first: one trip off the event loop for both. The pieces make up the
-   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory need not be filled before.
+   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory stays as it is.
    * @throws AuthenticationFailed as openChunks; an Error with the system's code when a piece cannot be read
    */
   readAndOpen(request: OpenRequest, pieces: readonly LocalPiece[], signal?: AbortSignal): Promise<number>;
 
   /**
-   * The digests that `algorithms` names. Views in shared memory are not copied, others once. Where it names none, nothing is
+   * The digests that `algorithms` names. Views of the engine's memory are not copied. Where it names none, nothing is
    * looked at, copied or sent anywhere.
    */
   createDigester(algorithms: readonly DigestAlgorithm[]): BodyDigester;

@@ -8,7 +8,7 @@ const profile = { k: 4, m: 2, codecId: 1 };
 const jobs = nativeJobs();
 
 describe.skipIf(jobs === undefined)('native engine', () => {
-  engineConformance('the native engine', () => new NativeEngine(jobs!, { profile }));
+  engineConformance('the native engine', () => new NativeEngine(jobs!, { profile }), { sharedOnly: false });
 
   test('posts nothing for a body of which no digest is asked for', async () => {
     const engine = new NativeEngine(jobs!, { profile });
