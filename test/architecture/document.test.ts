@@ -6,13 +6,13 @@ import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
-const files = ['src', 'test', 'bench', 'scripts', 'bin', 'docs'].flatMap((folder) =>
+const files = ['src', 'native', 'test', 'bench', 'scripts', 'bin', 'docs'].flatMap((folder) =>
   (readdirSync(join(root, folder), { recursive: true }) as string[]).map((name) => `/${folder}/${name}`),
 );
 const named = (pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map((match) => match[1] ?? ''))];
 
 test('every file that ARCHITECTURE.md names is there', () => {
-  const names = named(/`([\w./-]+\.(?:ts|js|json|md))`/g).filter(
+  const names = named(/`([\w./-]+\.(?:ts|js|json|md|[ch]))`/g).filter(
     (name) => name.includes('/') || name.endsWith('.ts'),
   );
   expect(names.length).toBeGreaterThan(80);
