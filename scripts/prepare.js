@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,8 +13,12 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, 'node_modules');
 const stamp = join(modules, '.holdfast-installed');
+const builtHere = join(root, 'build', 'Release', 'holdfast.node');
+const whyPortable = join(root, 'build', 'why-portable');
 const NODE_MAJOR_MIN = 24;
 const NODE_MINOR_MIN = 15;
+/** Measured with PUTs of 64 MiB (bench/endtoend.ts), two cores with AVX-512: 530 against 344 MiB/s, 3.0 against 5.4 CPU-s/GiB. */
+const SLOWER = 'large writes go at about two thirds of the speed and take 1.8 times the processor time';
 
 function say(line) {
   process.stderr.write(`holdfast: ${line}\n`);
@@ -54,20 +58,46 @@ function installPackages() {
   }
 }
 
+/** The addon that a start would load: one that was built here, or a prebuilt one of this platform. */
+function findAddon() {
+  try {
+    return createRequire(join(root, 'package.json'))('node-gyp-build').path(root);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Says why there are no native kernels, and keeps it for `holdfast status` (src/base/native.ts). An addon that was built from other
+ * sources goes, since it would not do what the code that calls it expects.
+ */
+function goWithout(reason, when = '') {
+  try {
+    rmSync(builtHere, { force: true });
+    mkdirSync(dirname(whyPortable), { recursive: true });
+    writeFileSync(whyPortable, `${reason}${when}\n`);
+  } catch {
+    // On read-only media there is nothing to keep it in.
+  }
+  say(`${reason}: running on portable kernels. They make the same bytes; ${SLOWER}`);
+}
+
 /** Compiles the native kernels when they are not there, or older than their source. Holdfast works without them. */
 async function buildKernels() {
-  if (process.env.HOLDFAST_NATIVE === 'off' || existsSync(join(root, 'prebuilds'))) return;
-  const { build, hasCompiler, isBuilt } = await import('../native/build.js');
-  if (isBuilt()) return;
-  const slower =
-    'the portable kernels do the work: the same bytes, large writes at about a quarter of the speed';
-  if (!hasCompiler()) return say(`no C compiler: ${slower}`);
+  if (process.env.HOLDFAST_NATIVE === 'off') return;
+  const { build, findCompiler, isBuilt } = await import('../native/build.js');
+  const found = findAddon();
+  if (found !== undefined && isBuilt(found)) return;
+  const cc = findCompiler();
+  if (cc === undefined && found !== undefined && found !== builtHere) return;
+  if (cc === undefined) return goWithout('no C compiler', ' when it was installed');
   const startedMs = Date.now();
   try {
-    await build();
+    await build({ cc });
+    rmSync(whyPortable, { force: true });
     say(`native kernels built in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
   } catch (error) {
-    say(`the native kernels could not be built (${error.message}); ${slower}`);
+    goWithout(`the C compiler failed (${error.message})`);
   }
 }
 

@@ -52,10 +52,8 @@ static int get_group_bytes(napi_env env, napi_value value, size_t *group_bytes) 
 }
 
 static int is_apart(napi_env env, const hf_bytes *output, const hf_bytes *inputs, size_t count) {
-  const uintptr_t from = (uintptr_t)output->bytes, to = from + output->length;
   for (size_t i = 0; i < count; i++) {
-    const uintptr_t start = (uintptr_t)inputs[i].bytes, end = start + inputs[i].length;
-    if (from < end && start < to && inputs[i].length > 0 && output->length > 0) {
+    if (hf_overlap(output->bytes, output->length, inputs[i].bytes, inputs[i].length)) {
       hf_throw_range(env, "output", "overlaps the input");
       return 0;
     }

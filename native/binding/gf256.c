@@ -142,7 +142,7 @@ static int choose_sources(napi_env env, size_t k, const hf_shards *present, hf_s
 
 /* Copies the indices, which may lie in shared memory, and checks the copy. */
 static int read_wanted(napi_env env, const hf_shards *present, const hf_bytes *wanted, uint8_t *indices) {
-  memcpy(indices, wanted->bytes, wanted->length);
+  if (wanted->length > 0) memcpy(indices, wanted->bytes, wanted->length);
   for (size_t i = 0; i < wanted->length; i++) {
     if (indices[i] >= present->count) {
       hf_throw_range(env, "a wanted index", "is not below k + m");

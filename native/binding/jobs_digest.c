@@ -64,7 +64,7 @@ static napi_value digest_update(napi_env env, napi_callback_info info) {
   if (!hf_arguments(env, info, 3, arguments)) return NULL;
   hf_digest *digest = get_digest(env, arguments[1]);
   if (digest == NULL || !hf_get_bytes(env, arguments[2], "bytes", &bytes)) return NULL;
-  piece_job *job = hf_job_new(env, arguments[0], sizeof *job);
+  piece_job *job = hf_job_new_with_id(env, arguments[0], sizeof *job);
   if (job == NULL) return NULL;
   job->piece = (hf_digest_piece){.bytes = bytes.bytes, .length = bytes.length, .done = piece_done};
   hf_job_begin(env, &job->job);

@@ -26,6 +26,35 @@ static void run_append(hf_task *task, hf_worker *worker) {
   hf_job_done(&job->job, result.error, (double)result.failed_at + (result.there ? 16 : 0));
 }
 
+static int get_witness(napi_env env, napi_value value, append_job *job) {
+  size_t path_bytes = 0;
+  if (napi_get_value_string_utf8(env, value, job->witness, sizeof job->witness, &path_bytes) == napi_ok && path_bytes > 0 &&
+      path_bytes + 1 < sizeof job->witness && strlen(job->witness) == path_bytes) {
+    return 1;
+  }
+  hf_throw_type(env, "witness", "a path of less than 4,096 bytes");
+  return 0;
+}
+
+/* As many parts as the job has room for. All entries are read before the memory of any is looked for (value.h). */
+static int get_parts(napi_env env, napi_value value, append_job *job) {
+  size_t count = 0;
+  napi_value *entries = malloc(job->part_count * sizeof *entries + 1);
+  if (entries == NULL) {
+    napi_throw_error(env, "ERR_MEMORY", "no memory for a native job");
+    return 0;
+  }
+  int good = hf_get_entries(env, value, "parts", job->part_count, entries, &count);
+  job->part_count = count;
+  for (size_t i = 0; i < count && good; i++) {
+    hf_bytes bytes = {NULL, 0};
+    good = hf_get_bytes(env, entries[i], "a part", &bytes);
+    job->parts[i] = (struct iovec){bytes.bytes, bytes.length};
+  }
+  free(entries);
+  return good;
+}
+
 /* append(id, file, position, parts, witness, direct): `direct` is a descriptor for O_DIRECT, or undefined */
 static napi_value append(napi_env env, napi_callback_info info) {
   napi_value arguments[6];
@@ -34,7 +63,6 @@ static napi_value append(napi_env env, napi_callback_info info) {
   uint64_t direct = 0;
   uint64_t position = 0;
   uint32_t count = 0;
-  size_t path_bytes = 0;
   bool is_array = false;
   if (!hf_arguments(env, info, 6, arguments) || !hf_get_size(env, arguments[1], "file", INT32_MAX, &file) ||
       !hf_get_size(env, arguments[2], "position", UINT64_C(1) << 53, &position)) {
@@ -51,20 +79,9 @@ static napi_value append(napi_env env, napi_callback_info info) {
   if (job == NULL) return NULL;
   job->target = (hf_append_target){(int)file, direct_type == napi_undefined ? -1 : (int)direct, position};
   job->part_count = count;
-  if (napi_get_value_string_utf8(env, arguments[4], job->witness, sizeof job->witness, &path_bytes) != napi_ok ||
-      path_bytes == 0 || path_bytes + 1 >= sizeof job->witness) {
-    hf_throw_type(env, "witness", "a path of less than 4,096 bytes");
+  if (!get_witness(env, arguments[4], job) || !get_parts(env, arguments[3], job)) {
     hf_job_discard(job);
     return NULL;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value part;
-    hf_bytes bytes;
-    if (napi_get_element(env, arguments[3], i, &part) != napi_ok || !hf_get_bytes(env, part, "a part", &bytes)) {
-      hf_job_discard(job);
-      return NULL;
-    }
-    job->parts[i] = (struct iovec){bytes.bytes, bytes.length};
   }
   return hf_job_submit(env, &job->job, HF_POOL_FILES, run_append);
 }

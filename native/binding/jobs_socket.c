@@ -85,7 +85,7 @@ static napi_value inlet_receive(napi_env env, napi_callback_info info) {
     hf_throw_range(env, "target", "is empty");
     return NULL;
   }
-  receive_job *job = hf_job_new(env, arguments[0], sizeof *job);
+  receive_job *job = hf_job_new_with_id(env, arguments[0], sizeof *job);
   if (job == NULL) return NULL;
   job->receive = (hf_receive){.target = target.bytes, .length = target.length, .wait_ms = wait_ms, .done = receive_done};
   hf_job_begin(env, &job->job);

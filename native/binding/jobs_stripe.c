@@ -5,6 +5,7 @@
 #include "../engine/stripe.h"
 #include "../kernels/blake3.h"
 #include "../kernels/gf256.h"
+#include "../kernels/wipe.h"
 #include "modules.h"
 #include "runtime.h"
 #include "value.h"
@@ -37,6 +38,13 @@ static uint32_t number_at(const uint8_t *bytes, size_t at) {
   return (uint32_t)bytes[at] | (uint32_t)bytes[at + 1] << 8 | (uint32_t)bytes[at + 2] << 16 | (uint32_t)bytes[at + 3] << 24;
 }
 
+/* Throws and returns 0 when what a job writes shares bytes with something else that it reads or writes. */
+static int is_apart(napi_env env, const char *what, hf_bytes written, hf_bytes other) {
+  if (!hf_overlap(written.bytes, written.length, other.bytes, other.length)) return 1;
+  hf_throw_range(env, what, "overlaps something else");
+  return 0;
+}
+
 /* Reads k, m and the fragment length, and checks that k + m fragments fit `fragments` and their roots `roots`. */
 static int get_stripe(napi_env env, const napi_value *geometry, hf_bytes fragments, hf_bytes roots, hf_stripe *stripe) {
   uint64_t k = 0;
@@ -58,6 +66,7 @@ static int get_stripe(napi_env env, const napi_value *geometry, hf_bytes fragmen
     hf_throw_range(env, "roots", "must have 32 bytes for each fragment");
     return 0;
   }
+  if (!is_apart(env, "roots", roots, fragments)) return 0;
   *stripe = (hf_stripe){(size_t)k, (size_t)m, (size_t)fragment_bytes, fragments.bytes};
   return 1;
 }
@@ -74,7 +83,7 @@ typedef struct {
 static void run_seal(hf_task *task, hf_worker *worker) {
   stripe_job *job = (stripe_job *)task;
   hf_stripe_status status = hf_seal_stripe(worker->sealer, &job->stripe, job->runs, job->run_count, job->roots);
-  explicit_bzero(job->runs, job->run_count * sizeof *job->runs);
+  hf_wipe(job->runs, job->run_count * sizeof *job->runs);
   hf_job_done(&job->job, job_code(status), (double)job->payload_bytes);
 }
 
@@ -100,7 +109,7 @@ static int unpack_runs(napi_env env, hf_bytes packed, hf_bytes plaintext, stripe
       hf_throw_range(env, "a run", "that does not end its stream must be whole chunks");
       return 0;
     }
-    if (first_index + length / HF_CHUNK_PLAINTEXT_BYTES > HF_CHUNK_INDEX_MAX) {
+    if (first_index > HF_CHUNK_INDEX_MAX - length / HF_CHUNK_PLAINTEXT_BYTES) {
       hf_throw_range(env, "a run", "goes beyond the last chunk of a stream");
       return 0;
     }
@@ -125,6 +134,7 @@ static napi_value seal(napi_env env, napi_callback_info info) {
       !hf_get_bytes(env, arguments[7], "roots", &roots) || !get_stripe(env, &arguments[4], fragments, roots, &stripe)) {
     return NULL;
   }
+  if (!is_apart(env, "fragments", fragments, plaintext) || !is_apart(env, "roots", roots, plaintext)) return NULL;
   if (runs.length % RUN_BYTES != 0 || runs.length / RUN_BYTES > RUNS_MAX) {
     hf_throw_range(env, "runs", "must have 64 bytes for each of at most 4,096 runs");
     return NULL;
@@ -178,26 +188,23 @@ static void run_reconstruct(hf_task *task, hf_worker *worker) {
   hf_job_done(&job->job, job_code(hf_reconstruct(&job->work, job->roots)), 0);
 }
 
-static int overlaps(const uint8_t *a, const uint8_t *b, size_t length) {
-  return (uintptr_t)a < (uintptr_t)b + length && (uintptr_t)b < (uintptr_t)a + length;
-}
-
-/* Takes views of one length and their indices; throws when they are not one for one. */
-static int get_shards(napi_env env, napi_value indices_value, napi_value views_value, const char *what, uint8_t *indices, hf_bytes *views,
-                      size_t *count) {
+/* Looks for the memory of views and copies their indices; throws when they are not one for one. */
+static int get_shards(napi_env env, napi_value indices_value, const napi_value *entries, size_t count, const char *what, uint8_t *indices,
+                      hf_bytes *views) {
   hf_bytes given;
-  if (!hf_get_bytes(env, indices_value, what, &given) || !hf_get_bytes_list(env, views_value, what, HF_SHARDS_MAX, views, count)) return 0;
-  if (given.length != *count) {
+  if (!hf_get_bytes(env, indices_value, what, &given) || !hf_get_bytes_each(env, entries, count, what, views)) return 0;
+  if (given.length != count) {
     hf_throw_range(env, what, "must have one index for each view");
     return 0;
   }
-  memcpy(indices, given.bytes, given.length);
+  if (count > 0) memcpy(indices, given.bytes, count);
   return 1;
 }
 
 /* reconstruct(id, k, m, sourceIndices, sources, wantedIndices, wanted, roots) */
 static napi_value reconstruct(napi_env env, napi_callback_info info) {
   napi_value arguments[8];
+  napi_value source_entries[HF_SHARDS_MAX], wanted_entries[HF_SHARDS_MAX];
   hf_bytes sources[HF_SHARDS_MAX], wanted[HF_SHARDS_MAX], roots;
   hf_reconstruction work = {0};
   uint64_t k = 0;
@@ -205,8 +212,10 @@ static napi_value reconstruct(napi_env env, napi_callback_info info) {
   size_t source_count = 0;
   if (!hf_arguments(env, info, 8, arguments) || !hf_get_size(env, arguments[1], "k", HF_SHARDS_MAX, &k) ||
       !hf_get_size(env, arguments[2], "m", HF_SHARDS_MAX, &m) ||
-      !get_shards(env, arguments[3], arguments[4], "sources", work.source_indices, sources, &source_count) ||
-      !get_shards(env, arguments[5], arguments[6], "wanted", work.wanted_indices, wanted, &work.wanted_count) ||
+      !hf_get_entries(env, arguments[4], "sources", HF_SHARDS_MAX, source_entries, &source_count) ||
+      !hf_get_entries(env, arguments[6], "wanted", HF_SHARDS_MAX, wanted_entries, &work.wanted_count) ||
+      !get_shards(env, arguments[3], source_entries, source_count, "sources", work.source_indices, sources) ||
+      !get_shards(env, arguments[5], wanted_entries, work.wanted_count, "wanted", work.wanted_indices, wanted) ||
       !hf_get_bytes_of(env, arguments[7], "roots", work.wanted_count * HF_BLAKE3_BYTES, &roots)) {
     return NULL;
   }
@@ -227,12 +236,13 @@ static napi_value reconstruct(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < work.wanted_count; i++) {
     work.wanted[i] = wanted[i].bytes;
     int bad = wanted[i].length != work.length;
-    for (size_t j = 0; j < source_count && !bad; j++) bad = overlaps(wanted[i].bytes, sources[j].bytes, work.length);
-    for (size_t j = 0; j < i && !bad; j++) bad = overlaps(wanted[i].bytes, wanted[j].bytes, work.length);
+    for (size_t j = 0; j < source_count && !bad; j++) bad = hf_overlap(wanted[i].bytes, work.length, sources[j].bytes, work.length);
+    for (size_t j = 0; j < i && !bad; j++) bad = hf_overlap(wanted[i].bytes, work.length, wanted[j].bytes, work.length);
     if (bad) {
       hf_throw_range(env, "wanted", "must be as long as the sources and overlap nothing");
       return NULL;
     }
+    if (!is_apart(env, "roots", roots, wanted[i])) return NULL;
   }
   reconstruct_job *job = hf_job_new(env, arguments[0], sizeof *job);
   if (job == NULL) return NULL;
@@ -271,6 +281,9 @@ static napi_value hash_all(napi_env env, napi_callback_info info) {
       !hf_get_bytes_of(env, arguments[2], "roots", count * HF_BLAKE3_BYTES, &roots)) {
     return NULL;
   }
+  for (size_t i = 0; i < count; i++) {
+    if (!is_apart(env, "roots", roots, views[i])) return NULL;
+  }
   hash_job *job = hf_job_new(env, arguments[0], sizeof *job + count * sizeof *job->views);
   if (job == NULL) return NULL;
   job->roots = roots.bytes;
@@ -306,7 +319,7 @@ static void run_open(hf_task *task, hf_worker *worker) {
   }
   uint64_t opened = hf_open_run(worker->opener, &job->keys, job->first_index, job->sealed, job->sealed_bytes, job->final,
                                 job->plaintext, &chunks, &plaintext_bytes);
-  explicit_bzero(&job->keys, sizeof job->keys);
+  hf_wipe(&job->keys, sizeof job->keys);
   if (chunks == 0) hf_job_done(&job->job, HF_JOB_BAD_LENGTH, 0);
   else if (opened < chunks) hf_job_done(&job->job, HF_JOB_BAD_TAG, (double)opened);
   else hf_job_done(&job->job, HF_JOB_OK, (double)plaintext_bytes);
@@ -371,10 +384,13 @@ static open_job *new_open_job(napi_env env, const napi_value *arguments, size_t 
     return NULL;
   }
   uint64_t whole = ciphertext.length / HF_CHUNK_SEALED_BYTES;
-  if (whole * HF_CHUNK_PLAINTEXT_BYTES + ciphertext.length % HF_CHUNK_SEALED_BYTES > plaintext.length + HF_GCM_TAG_BYTES) {
+  uint64_t rest = ciphertext.length % HF_CHUNK_SEALED_BYTES;
+  uint64_t rest_bytes = rest > HF_GCM_TAG_BYTES ? rest - HF_GCM_TAG_BYTES : 0;
+  if (whole * HF_CHUNK_PLAINTEXT_BYTES + rest_bytes > plaintext.length) {
     hf_throw_range(env, "plaintext", "is too small for what is to be opened");
     return NULL;
   }
+  if (!is_apart(env, "plaintext", plaintext, ciphertext)) return NULL;
   if (first_index + whole > HF_CHUNK_INDEX_MAX) {
     hf_throw_range(env, "firstChunkIndex", "goes beyond the last chunk of a stream");
     return NULL;
@@ -419,7 +435,9 @@ static napi_value read_and_open(napi_env env, napi_callback_info info) {
     hf_throw_range(env, "pieces", "must have three numbers for each of at most 128 pieces");
     return NULL;
   }
-  const double *number = data;
+  double all[3 * PIECES_MAX]; /* a copy: shared memory can change between a check and its use */
+  if (numbers > 0) memcpy(all, data, numbers * sizeof *all);
+  const double *number = all;
   open_job *job = new_open_job(env, arguments, numbers / 3);
   if (job == NULL) return NULL;
   size_t at = 0;

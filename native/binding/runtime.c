@@ -54,6 +54,14 @@ void *hf_job_new(napi_env env, napi_value id_value, size_t bytes) {
   return job;
 }
 
+void *hf_job_new_with_id(napi_env env, napi_value id_value, size_t bytes) {
+  hf_job *job = hf_job_new(env, id_value, bytes);
+  if (job == NULL || !job->now) return job;
+  hf_job_discard(job);
+  hf_throw_type(env, "id", "a number");
+  return NULL;
+}
+
 void hf_job_discard(void *job) {
   free(job);
 }

@@ -48,6 +48,8 @@ hf_runtime *hf_runtime_get(napi_env env);
  * Throws and returns NULL when it cannot be made. It is freed after its callback, or by hf_job_discard when it is not submitted.
  */
 void *hf_job_new(napi_env env, napi_value id_value, size_t bytes);
+/* The same for what cannot run at once: throws without an id. */
+void *hf_job_new_with_id(napi_env env, napi_value id_value, size_t bytes);
 void hf_job_discard(void *job);
 
 /*

@@ -58,22 +58,16 @@ int hf_shards_resolve_some(napi_env env, const char *what, size_t *length, hf_sh
   return 1;
 }
 
-static int overlap(const uint8_t *a, const uint8_t *b, size_t length) {
-  uintptr_t low = (uintptr_t)a;
-  uintptr_t high = (uintptr_t)b;
-  return low < high ? high - low < length : low - high < length;
-}
-
 int hf_shards_disjoint(napi_env env, const hf_shards *sources, const hf_shards *outputs, size_t length) {
   for (size_t i = 0; i < outputs->count; i++) {
     for (size_t j = 0; j < sources->count; j++) {
-      if (sources->is_there[j] && overlap(outputs->bytes[i], sources->bytes[j], length)) {
+      if (sources->is_there[j] && hf_overlap(outputs->bytes[i], length, sources->bytes[j], length)) {
         hf_throw_range(env, "an output", "overlaps a source");
         return 0;
       }
     }
     for (size_t j = 0; j < i; j++) {
-      if (overlap(outputs->bytes[i], outputs->bytes[j], length)) {
+      if (hf_overlap(outputs->bytes[i], length, outputs->bytes[j], length)) {
         hf_throw_range(env, "an output", "overlaps another output");
         return 0;
       }

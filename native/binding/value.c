@@ -76,7 +76,7 @@ int hf_get_size(napi_env env, napi_value value, const char *what, uint64_t max, 
   return 1;
 }
 
-int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t max, hf_bytes *list, size_t *count) {
+int hf_get_entries(napi_env env, napi_value value, const char *what, size_t max, napi_value *entries, size_t *count) {
   bool is_array = false;
   uint32_t length = 0;
   if (napi_is_array(env, value, &is_array) != napi_ok || !is_array || napi_get_array_length(env, value, &length) != napi_ok) {
@@ -87,20 +87,34 @@ int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t m
     hf_throw_range(env, what, "has too many entries");
     return 0;
   }
-  /* All entries before any memory: reading an entry can run a getter, and that could free what an earlier one showed. */
   for (uint32_t i = 0; i < length; i++) {
-    napi_value entry;
-    if (napi_get_element(env, value, i, &entry) != napi_ok) {
+    if (napi_get_element(env, value, i, &entries[i]) != napi_ok) {
       hf_throw_last(env);
       return 0;
     }
-    list[i].bytes = (uint8_t *)entry;
-  }
-  for (uint32_t i = 0; i < length; i++) {
-    if (!hf_get_bytes(env, (napi_value)list[i].bytes, what, &list[i])) return 0;
   }
   *count = length;
   return 1;
+}
+
+int hf_get_bytes_each(napi_env env, const napi_value *entries, size_t count, const char *what, hf_bytes *list) {
+  for (size_t i = 0; i < count; i++) {
+    if (!hf_get_bytes(env, entries[i], what, &list[i])) return 0;
+  }
+  return 1;
+}
+
+int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t max, hf_bytes *list, size_t *count) {
+  napi_value entries[HF_LIST_MAX];
+  if (max > HF_LIST_MAX) max = HF_LIST_MAX;
+  return hf_get_entries(env, value, what, max, entries, count) && hf_get_bytes_each(env, entries, *count, what, list);
+}
+
+int hf_overlap(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length) {
+  uintptr_t low = (uintptr_t)a;
+  uintptr_t high = (uintptr_t)b;
+  if (a_length == 0 || b_length == 0) return 0;
+  return low < high ? high - low < a_length : low - high < b_length;
 }
 
 napi_value hf_buffer(napi_env env, const uint8_t *bytes, size_t length) {

@@ -14,6 +14,9 @@ typedef struct {
   size_t length;
 } hf_bytes;
 
+/* Entries that hf_get_bytes_list takes at most. */
+#define HF_LIST_MAX 1024
+
 /* Throws when a Node-API call fails, and makes the calling function return NULL. */
 #define HF_NAPI(env, call)                                    \
   do {                                                        \
@@ -38,8 +41,18 @@ int hf_get_bytes_of(napi_env env, napi_value value, const char *what, size_t len
 int hf_get_optional_bytes(napi_env env, napi_value value, const char *what, hf_bytes *bytes);
 /* A whole number between 0 and `max`; at most 2^53. */
 int hf_get_size(napi_env env, napi_value value, const char *what, uint64_t max, uint64_t *number);
-/* An array of Uint8Arrays; `list` receives at most `max` of them. Returns 0 and throws above that. */
+/*
+ * The entries of an array of at most `max`. Reading them can run JavaScript (a getter), which can take the memory of a view away; so a
+ * call reads all its arrays first and looks for the memory of anything afterwards.
+ */
+int hf_get_entries(napi_env env, napi_value value, const char *what, size_t max, napi_value *entries, size_t *count);
+/* The memory of entries, each of them a Uint8Array. */
+int hf_get_bytes_each(napi_env env, const napi_value *entries, size_t count, const char *what, hf_bytes *list);
+/* Both, for a call whose only array this is and that has looked for no memory yet. */
 int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t max, hf_bytes *list, size_t *count);
+
+/* Whether two areas share a byte. */
+int hf_overlap(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length);
 
 /* A new Buffer with a copy of the bytes; NULL (and an exception) when there is no memory. */
 napi_value hf_buffer(napi_env env, const uint8_t *bytes, size_t length);

@@ -91,7 +91,8 @@ static size_t end_sha(EVP_MD_CTX *context, uint8_t *value) {
 }
 
 size_t hf_digest_value(hf_digest *digest, unsigned algorithm, uint8_t value[HF_DIGEST_BYTES_MAX]) {
-  if ((digest->algorithms & algorithm) == 0 || digest->failed) return 0;
+  int is_one = algorithm != 0 && (algorithm & (algorithm - 1)) == 0;
+  if (!is_one || (digest->algorithms & algorithm) == 0 || digest->failed) return 0;
   digest->algorithms &= ~algorithm;
   switch (algorithm) {
     case HF_DIGEST_MD5:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "openssl.h"
+#include "wipe.h"
 
 struct hf_gcm {
   EVP_CIPHER_CTX *context;
@@ -44,7 +45,7 @@ hf_gcm *hf_gcm_new(hf_gcm_direction direction) {
 void hf_gcm_free(hf_gcm *gcm) {
   if (gcm == NULL) return;
   hf_openssl_find()->cipher_ctx_free(gcm->context);
-  explicit_bzero(gcm, sizeof *gcm);
+  hf_wipe(gcm, sizeof *gcm);
   free(gcm);
 }
 

@@ -31,8 +31,20 @@ typedef struct {
   uint8_t *const *outputs;
 } part;
 
+/*
+ * Before LLVM 20, vgf2p8affineqb with a broadcast memory operand was encoded with a displacement eight times too large
+ * (github.com/llvm/llvm-project/pull/120340); there the factor has to pass through a register.
+ */
+#if defined(__clang__) && __clang_major__ < 20
+#define KEEP_IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#else
+#define KEEP_IN_REGISTER(vector) (void)(vector)
+#endif
+
 __attribute__((always_inline)) static inline __m512i factor_of(const uint8_t *entry) {
-  return _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)entry));
+  __m512i factor = _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)entry));
+  KEEP_IN_REGISTER(factor);
+  return factor;
 }
 
 __attribute__((always_inline)) static inline void prefetch(const uint8_t *bytes) {

@@ -48,6 +48,7 @@ export class Metrics {
   readonly #queued = this.#gauge('holdfast_repair_queue_stripes', 'Stripes that wait for repair');
   readonly #rebuilt = this.#gauge('holdfast_rebuilt_fragments', 'Fragments rebuilt since the start');
   readonly #usable = this.#gauge('holdfast_capacity_usable_bytes', 'User bytes that fit into the grid');
+  readonly #kernels = this.#gauge('holdfast_kernels_info', 'Which kernels run', ['kind', 'level']);
   readonly #used = this.#gauge('holdfast_capacity_used_bytes', 'User bytes stored');
 
   constructor() {
@@ -87,6 +88,7 @@ export class Metrics {
     this.#queued.set(report.healing.queuedStripes);
     this.#rebuilt.set(report.healing.rebuiltFragments);
     this.#usable.set(report.capacity.usableBytes);
+    this.#kernels.set({ kind: report.kernels.kind, level: report.kernels.level }, 1);
     this.#used.set(report.capacity.usedBytes);
     return this.#registry.metrics();
   }

@@ -74,7 +74,7 @@ function show(s) {
     cell(bytes(n.usedBytes)); cell(n.fragments.toLocaleString(), 'wide'); cell(n.writeP95Ms.toFixed(1) + ' ms', 'wide'); cell(n.path, 'path');
     return row;
   }));
-  text('stamp', 'As of ' + new Date(s.generatedAtMs).toLocaleTimeString());
+  text('stamp', 'As of ' + new Date(s.generatedAtMs).toLocaleTimeString() + ' · Kernels: ' + s.kernels.text);
 }
 async function refresh() {
   try { const reply = await fetch('status.json', { cache: 'no-store' }); if (!reply.ok) throw new Error(reply.statusText); show(await reply.json()); }

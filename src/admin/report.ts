@@ -2,6 +2,7 @@
  * What `holdfast status`, the status page and the metrics show: one report, computed from stripe records and from what
  * nodes answered, never from an empty queue. Sizes in bytes, times in milliseconds since 1970.
  */
+import type { KernelsReport } from '../base/kernels.ts';
 import type { NodeAdminState } from '../metadata/records.ts';
 import type { EtagKind } from '../objects/types.ts';
 
@@ -81,7 +82,9 @@ export interface StatusReport {
   readonly endpoint: string;
   readonly grid: string;
   readonly profile: { readonly k: number; readonly m: number; readonly codec: string };
-  readonly kernels: string;
+  readonly kernels: KernelsReport;
+  /** Names of the codecs that this process has. */
+  readonly codecs: readonly string[];
   readonly objects: { readonly count: number; readonly bytes: number; readonly buckets: number };
   readonly nodes: readonly NodeReport[];
   readonly stripes: StripesReport;

@@ -5,7 +5,9 @@
  * HOLDFAST_NATIVE chooses: `off` for the portable TypeScript and WebAssembly kernels, or a level of native/kernels/cpu.h
  * (`portable`, `ssse3`, `avx2`, `avx2-gfni`, `avx512`, `neon`) for the C kernels of that level. Unset or `auto`: the best there is.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoldfastError } from './errors.ts';
 
@@ -97,7 +99,7 @@ export interface NativeJobFunctions {
     position: number,
     parts: readonly Uint8Array[],
     witness: string,
-    direct: number | undefined,
+    direct?: number,
   ): NativeOutcome;
   /** Undefined where sockets cannot be received from natively. */
   inletOpen(descriptor: number): NativeInlet | undefined;
@@ -294,7 +296,7 @@ function load(): NativeState {
     const require = createRequire(import.meta.url);
     addon = (require('node-gyp-build') as (directory: string) => NativeAddon)(root);
   } catch (error) {
-    return { reason: firstLine(error) };
+    return { reason: whyThereIsNone(error) };
   }
   if (isLevel && addon.level() !== wanted) {
     throw new HoldfastError('ConfigInvalid', {
@@ -304,9 +306,15 @@ function load(): NativeState {
   return { addon };
 }
 
-function firstLine(error: unknown): string {
+/** What scripts/prepare.js wrote when it could not build the addon, or what loading it says. */
+function whyThereIsNone(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.split('\n', 1)[0] ?? text;
+  const [firstLine = text] = text.split('\n', 1);
+  if (!firstLine.startsWith('No native build was found')) return firstLine;
+  const note = join(root, 'build', 'why-portable');
+  return existsSync(note)
+    ? readFileSync(note, 'utf8').trim()
+    : 'the addon is not built: `npm start` does that';
 }
 
 let state: NativeState | undefined;

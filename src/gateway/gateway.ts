@@ -73,12 +73,13 @@ async function welcome(
     firstBucket: firstBucket?.name,
     ...{ endpoint, credentials },
   });
-  const { survives, nodes } = await control.status();
+  const { survives, nodes, kernels } = await control.status();
   const count = nodes.filter((node) => node.admin !== 'lost').length;
   return {
     ...{ version, endpoint, statusPage, notes, ...commands },
     data: data.path,
     grid: `${count} nodes, ${profile.k} + ${profile.m}; survives ${survives.text}`,
     keys: credentials.source,
+    kernels: kernels.text,
   };
 }

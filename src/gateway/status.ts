@@ -1,6 +1,7 @@
 /** Puts the status report together from what nodes answered, what stripe records say, and what healing does. */
 
 import type { StatusReport } from '../admin/report.ts';
+import { kernelsReport } from '../base/kernels.ts';
 import { availableCodecs, codecById } from '../coding/registry.ts';
 import { version } from '../config/version.ts';
 import type { GridRegistry } from '../grid/registry.ts';
@@ -58,7 +59,8 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
     endpoint: sources.endpoint,
     grid: sources.grid,
     profile: { k: profile.k, m: profile.m, codec: codecById(profile.codecId).name },
-    kernels: `portable (TypeScript and WebAssembly); codecs: ${availableCodecs.map(({ name }) => name).join(', ')}`,
+    kernels: kernelsReport(),
+    codecs: availableCodecs.map(({ name }) => name),
     objects,
     nodes,
     stripes,

@@ -16,6 +16,7 @@ export interface Welcome {
   readonly data: string;
   readonly grid: string;
   readonly keys: string;
+  readonly kernels: string;
   readonly notes: readonly string[];
   readonly awsCommand: string;
   readonly rcloneCommand: string;

@@ -3,6 +3,8 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodeReport, StatusReport } from '../../src/admin/report.ts';
+import { kernelsReport } from '../../src/base/kernels.ts';
+import { native } from '../../src/base/native.ts';
 import { settings } from '../../src/config/schema.ts';
 import { version } from '../../src/config/version.ts';
 import { failedStart, linesOf, removeData } from '../badday/support.ts';
@@ -103,6 +105,18 @@ describe('help and usage', () => {
     removeData(data);
   });
 
+  test.each([
+    ['sse9', /^holdfast: HOLDFAST_NATIVE is "sse9"; it may be auto, off, portable, .*neon$/],
+    [process.arch === 'arm64' ? 'avx2' : 'neon', /^holdfast: .*which this processor does not run/],
+  ])('HOLDFAST_NATIVE=%s is refused with code 2 in one line', async (wanted, why) => {
+    if (wanted !== 'sse9' && native().addon === undefined) return;
+    const data = join(temporaryDirectory(), 'data');
+    const result = await failedStart(data, [], { HOLDFAST_NATIVE: wanted });
+    expect(linesOf(result)).toEqual([expect.stringMatching(why)]);
+    expect(result.code).toBe(2);
+    expect(existsSync(data)).toBe(false);
+  });
+
   test('a wrong setting in the environment is named, and makes no data directory', async () => {
     const data = join(temporaryDirectory(), 'data');
     const nodes = await failedStart(data, [], { HOLDFAST_GRID_NODES: 'many' });
@@ -167,6 +181,8 @@ describe('with a server', () => {
       endpoint: server.endpoint,
       profile: { k: 4, m: 2 },
     });
+    expect(report.kernels).toEqual(kernelsReport());
+    expect(text.stdout).toContain(`Kernels   ${report.kernels.text}; codecs: `);
     expect(report.objects).toEqual({ count: 1, bytes: 100_000, buckets: 1 });
     expect(report.nodes.map((node) => node.id)).toEqual([1, 2, 3, 4, 5, 6]);
     for (const part of ['stripes', 'healing', 'scrub', 'capacity', 'survives', 'warnings'])
@@ -228,6 +244,8 @@ describe('the admin server', () => {
     expect(reply.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
     const text = await reply.text();
     expect(text.endsWith('\n')).toBe(true);
+    const { kind, level } = kernelsReport();
+    expect(text).toContain(`holdfast_kernels_info{kind="${kind}",level="${level}"} 1\n`);
     const typed = new Map<string, string>();
     const seen = new Set<string>();
     for (const line of text.split('\n')) {

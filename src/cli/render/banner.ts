@@ -11,6 +11,7 @@ export function renderBanner(welcome: Welcome): string {
     `  Data          ${welcome.data}`,
     `  Grid          ${welcome.grid}`,
     `  Keys          ${welcome.keys}`,
+    `  Kernels       ${welcome.kernels}`,
     ...welcome.notes.map((note) => `  Note          ${note}`),
     '',
     'Try it:',

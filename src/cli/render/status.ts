@@ -25,7 +25,7 @@ export function renderStatus(report: StatusReport, options: RenderOptions): stri
     ...stripeLines(report, options),
     ...healingLines(report),
     ...scrubLines(report),
-    `Kernels   ${report.kernels}`,
+    `Kernels   ${report.kernels.text}; codecs: ${report.codecs.join(', ')}`,
     '',
     ...renderNodes(report.nodes, options),
   ];
