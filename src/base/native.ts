@@ -99,7 +99,7 @@ export interface NativeJobFunctions {
     position: number,
     parts: readonly Uint8Array[],
     witness: string,
-    direct: number | undefined,
+    direct?: number,
   ): NativeOutcome;
   /** Undefined where sockets cannot be received from natively. */
   inletOpen(descriptor: number): NativeInlet | undefined;

@@ -136,7 +136,15 @@ class NativeFile extends RealFile {
     const direct = fits && lengthBytes >= DIRECT_BYTES_MIN ? await this.#openDirect() : undefined;
     try {
       const value = await this.#jobs.run(
-        (id) => addon.append(id, this.descriptor, positionBytes, buffers, witnessPath, direct),
+        (id) =>
+          addon.append(
+            id,
+            this.descriptor,
+            positionBytes,
+            buffers,
+            witnessPath,
+            ...(direct === undefined ? [] : [direct]),
+          ),
         buffers,
       );
       return value >= STILL_THERE;
