@@ -20,6 +20,8 @@ export interface DiskFile {
    * cache.
    */
   readonly direct?: boolean;
+  /** Nothing is appended any more: what was kept open for that may be closed. */
+  sealed?(): void;
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
   /** Hard links to the open file; 0 when it was removed under us. */

@@ -164,12 +164,20 @@ class NativeFile extends RealFile {
     return this.#directFd;
   }
 
+  sealed(): void {
+    void this.#closeDirect().catch(() => {});
+  }
+
   override async close(): Promise<void> {
-    const direct = await this.#directFd;
-    await Promise.all([
-      super.close(),
-      direct === undefined ? undefined : callVoid((callback) => fs.close(direct, callback)),
-    ]);
+    await Promise.all([super.close(), this.#closeDirect()]);
+  }
+
+  async #closeDirect(): Promise<void> {
+    this.#direct = false;
+    const opened = this.#directFd;
+    this.#directFd = undefined;
+    const descriptor = await opened;
+    if (descriptor !== undefined) await callVoid((callback) => fs.close(descriptor, callback));
   }
 }
 

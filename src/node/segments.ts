@@ -141,6 +141,7 @@ export class SegmentSet {
 
   /** The former active segment's descriptor joins the others. */
   #retire(segment: Segment): void {
+    segment.file?.sealed?.();
     segment.users--;
     segment.lastUse = ++this.#uses;
     this.#openFiles++;

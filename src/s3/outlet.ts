@@ -8,6 +8,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { HoldfastError } from '../base/errors.ts';
 import { NativeJobError, type NativeJobs } from '../base/nativejobs.ts';
 
 /** A tenth of it is what a piece of 1 MiB takes at 2 Gbit/s. */
@@ -47,8 +48,12 @@ export class Outlet {
       this.#slow = taken < bytes.length;
       return taken;
     } catch (error) {
-      if (error instanceof NativeJobError) this.#response.destroy(error);
-      throw error;
+      if (!(error instanceof NativeJobError)) throw error;
+      this.#response.destroy();
+      throw new HoldfastError('RequestTimeout', {
+        detail: 'The client closed the connection.',
+        cause: error,
+      });
     }
   }
 }
