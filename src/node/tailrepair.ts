@@ -101,6 +101,7 @@ async function rewriteTail(
   let lastSequence = Math.max(tail.lastSequence, tail.provenSequence);
   let coveredBytes = 0;
   let tornRecords = 0;
+  let endsInVoid = false;
   for (const record of records) {
     const whole = await readWhole(file, record);
     if (!whole) {
@@ -112,11 +113,14 @@ async function rewriteTail(
       coveredBytes += record.offset - end;
     }
     await file.writev([whole], record.offset);
+    endsInVoid = (record.header.flags & FLAG_VOID) !== 0;
     end = record.offset + record.spanBytes;
     lastSequence = Math.max(lastSequence, record.header.sequence);
   }
   const cutBytes = Math.max(0, segment.sizeBytes - end);
   if (segment.sizeBytes !== end) await file.truncate(end);
+  // Of a void record only the header was written again: without its last byte the file may come back shorter than the record.
+  if (endsInVoid) await file.writev([Buffer.alloc(1)], end - 1);
   if (cutBytes > 0 || records.length > 0) await file.sync();
   segment.sizeBytes = end;
   const damagedRecords = Math.max(0, tail.provenSequence - tail.lastSequence);

@@ -30,10 +30,13 @@ class Torture {
   #disk: SimulatedDisk;
   #node!: NodeStore;
   #acknowledged = 0;
+  readonly #aligned: boolean;
 
-  constructor(seed: number) {
+  /** `aligned`: group commits of a few KiB and more are rounded out to whole blocks with void records. */
+  constructor(seed: number, aligned: boolean) {
     this.#prng = new Prng(seed);
-    this.#disk = new SimulatedDisk(this.#prng.u32(), { capacityBytes: 2 ** 30 });
+    this.#aligned = aligned;
+    this.#disk = new SimulatedDisk(this.#prng.u32(), { capacityBytes: 2 ** 30, direct: aligned });
     this.#beliefs = Array.from({ length: NAMES }, () => ({
       name: this.#prng.bytes(32),
       contents: [],
@@ -46,8 +49,13 @@ class Torture {
     return this.#acknowledged;
   }
 
+  #open(): Promise<NodeStore> {
+    const options = simulatedOptions(this.#disk, this.#prng.fork());
+    return NodeStore.open(this.#aligned ? { ...options, alignedBytesMin: 4096 } : options);
+  }
+
   async run(): Promise<void> {
-    this.#node = await NodeStore.open(simulatedOptions(this.#disk, this.#prng.fork()));
+    this.#node = await this.#open();
     for (let life = 0; life < LIVES; life++) {
       await this.#live();
       await this.#restart();
@@ -141,7 +149,7 @@ class Torture {
     for (let attempt = 0; ; attempt++) {
       if (attempt < 3 && prng.chance(0.3)) this.#disk.cutAfter(prng.between(1, 60));
       try {
-        this.#node = await NodeStore.open(simulatedOptions(this.#disk, prng.fork()));
+        this.#node = await this.#open();
         if (this.#disk.operations > 0 && !this.#disk.dead) this.#disk.cutAfter(Number.POSITIVE_INFINITY);
         return;
       } catch (error) {
@@ -182,12 +190,12 @@ class Torture {
 
 describe('a node under power cuts, failed syncs, kills and full disks', () => {
   const seeds = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, i) => i + 1);
-  it(
-    `keeps what it acknowledged (${seeds.length} seeds)`,
-    async () => {
+  it.each([false, true])(
+    `keeps what it acknowledged, with commits of whole blocks: %s (${seeds.length} seeds)`,
+    async (aligned) => {
       let acknowledged = 0;
       for (const seed of seeds) {
-        const torture = new Torture(seed);
+        const torture = new Torture(seed, aligned);
         try {
           await torture.run();
         } catch (error) {

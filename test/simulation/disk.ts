@@ -52,6 +52,10 @@ class SimulatedFile implements DiskFile {
     this.#writable = writable;
   }
 
+  get direct(): boolean {
+    return this.#disk.direct;
+  }
+
   async writev(buffers: readonly Uint8Array[], positionBytes: number): Promise<void> {
     await this.#step(true);
     this.#disk.takeWriteFailure(this.path);
@@ -116,6 +120,8 @@ class SimulatedFile implements DiskFile {
 export interface SimulatedDiskOptions {
   readonly capacityBytes?: number;
   readonly filesystemId?: string;
+  /** Whether files gain by appends of whole blocks (src/node/disk.ts). They are written like any other. */
+  readonly direct?: boolean;
   /** Called as every operation begins: for a simulator that counts them, and holds up or fails a whole disk. */
   readonly onOperation?: () => Promise<void> | undefined;
 }
@@ -146,6 +152,10 @@ export class SimulatedDisk implements Disk {
   /** Operations begun so far; with `cutAfter` this places a power cut between or inside any two of them. */
   get operations(): number {
     return this.#operations;
+  }
+
+  get direct(): boolean {
+    return this.#options.direct === true;
   }
 
   get dead(): boolean {
