@@ -8,6 +8,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { HoldfastError } from '../base/errors.ts';
 import { NativeJobError, type NativeJobs } from '../base/nativejobs.ts';
 
 /** A tenth of it is what a piece of 1 MiB takes at 2 Gbit/s. */
@@ -37,7 +38,7 @@ export class Outlet {
     return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
   }
 
-  /** Resolves to how many of the bytes were taken; with fewer than all, this is not open any more. Rejects when the connection failed. */
+  /** Resolves to how many of the bytes were taken; with fewer than all, this is not open any more. Rejects when the connection has failed. */
   async send(bytes: Uint8Array): Promise<number> {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return 0;
@@ -47,8 +48,18 @@ export class Outlet {
       this.#slow = taken < bytes.length;
       return taken;
     } catch (error) {
-      if (error instanceof NativeJobError) this.#response.destroy(error);
-      throw error;
+      if (!(error instanceof NativeJobError)) {
+        // No job could be had: too many are under way, or too many descriptors open.
+        this.#slow = true;
+        return 0;
+      }
+      this.#response.destroy(error);
+      throw connectionFailed(error);
     }
   }
+}
+
+/** That a client went away before it had its answer is no failure of ours. */
+export function connectionFailed(cause: Error): HoldfastError {
+  return new HoldfastError('RequestTimeout', { detail: 'The connection failed under the answer.', cause });
 }

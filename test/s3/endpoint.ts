@@ -106,7 +106,7 @@ export class Endpoint {
 
   /** Errors that an operator would be woken by. */
   get loggedErrors(): string[] {
-    return this.harness.logLines.filter((line) => (JSON.parse(line) as { level: number }).level >= 50);
+    return this.harness.logLines.filter((line) => (JSON.parse(line) as { level: number }).level >= 50).slice(0, 3);
   }
 }
 
