@@ -116,7 +116,7 @@ export async function answer(client: RawClient, bodiless = false): Promise<RawRe
   const end = client.received.indexOf('\r\n\r\n');
   const length = /content-length: (\d+)/i.exec(client.received.toString('latin1', 0, Math.max(0, end)));
   const wanted = end + 4 + (bodiless ? 0 : Number(length?.[1] ?? 0));
-  await client.until(() => client.received.length >= wanted || client.closed, 'body', WAIT_MS);
+  await client.until(() => client.receivedBytes >= wanted || client.closed, 'body', WAIT_MS);
   return client.receive(bodiless);
 }
 

@@ -106,7 +106,7 @@ describe('every byte comes once and in its place', () => {
     const [stopping, slow] = clients as [RawClient, RawClient];
     await sleep(300);
     stopping.socket.resume();
-    await stopping.until(() => stopping.received.length > 3 * MIB, 'bytes', WAIT_MS);
+    await stopping.until(() => stopping.receivedBytes > 3 * MIB, 'bytes', WAIT_MS);
     stopping.socket.pause();
     for (let i = 0; i < 20; i++) {
       slow.socket.resume();
@@ -169,7 +169,7 @@ describe('a client that goes away', () => {
         Array.from({ length: 20 }, async (_unused, i) => {
           const client = endpoint.open();
           get(client, 'large');
-          if (i % 2) await client.until(() => client.received.length > i * 300 * KIB, 'bytes', WAIT_MS);
+          if (i % 2) await client.until(() => client.receivedBytes > i * 300 * KIB, 'bytes', WAIT_MS);
           else await sleep(i * 3);
           leave(client);
           await client.waitClosed(WAIT_MS);
