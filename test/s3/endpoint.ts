@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 import { nativeJobs } from '../../src/base/nativejobs.ts';
-import { operations } from '../../src/s3/operations/index.ts';
 import type { OperationContext } from '../../src/s3/operation.ts';
+import { operations } from '../../src/s3/operations/index.ts';
 import type { S3ServerOptions } from '../../src/s3/server.ts';
 import { waitUntil } from '../harness/server.ts';
 import { checkInvariants } from '../objects/invariants.ts';
@@ -106,7 +106,9 @@ export class Endpoint {
 
   /** Errors that an operator would be woken by. */
   get loggedErrors(): string[] {
-    return this.harness.logLines.filter((line) => (JSON.parse(line) as { level: number }).level >= 50).slice(0, 3);
+    return this.harness.logLines
+      .filter((line) => (JSON.parse(line) as { level: number }).level >= 50)
+      .slice(0, 3);
   }
 }
 

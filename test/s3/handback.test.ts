@@ -83,7 +83,8 @@ class Upload {
   }
 }
 
-const headOf = (lengthBytes: number) => `PUT /k HTTP/1.1\r\nhost: a\r\ncontent-length: ${lengthBytes}\r\n\r\n`;
+const headOf = (lengthBytes: number) =>
+  `PUT /k HTTP/1.1\r\nhost: a\r\ncontent-length: ${lengthBytes}\r\n\r\n`;
 
 async function begin(bytes: Buffer): Promise<Upload> {
   client.send(headOf(bytes.length));
@@ -91,7 +92,11 @@ async function begin(bytes: Buffer): Promise<Upload> {
 }
 
 async function expectWhole(upload: Upload, bytes: Buffer): Promise<void> {
-  await waitUntil(() => upload.ended, 10_000, () => `${upload.bytes.length} of ${bytes.length}`);
+  await waitUntil(
+    () => upload.ended,
+    10_000,
+    () => `${upload.bytes.length} of ${bytes.length}`,
+  );
   expect(upload.bytes.equals(bytes)).toBe(true);
   expect(upload.request.complete).toBe(true);
 }
@@ -159,28 +164,31 @@ test.runIf(jobs)('counts what came before a deadline, and no more', async () => 
   await expectNextRequest(1);
 });
 
-test.runIf(jobs)('ends when node was set reading under it, since two readers share its body then', async () => {
-  const bytes = pattern(8 * MIB, 5);
-  const upload = await begin(bytes);
-  const receiving = upload.receive(8 * MIB);
-  const socket = upload.request.socket as Socket & { _paused?: boolean };
-  socket._paused = false;
-  socket.resume();
-  let sentBytes = 0;
-  for (; sentBytes < 6 * MIB && upload.request.readableLength === 0; sentBytes += 300_000) {
-    client.send(bytes.subarray(sentBytes, sentBytes + 300_000));
-    await sleep(5);
-  }
-  expect(upload.request.readableLength).toBeGreaterThan(0);
-  // Held back again, as node does by itself when a request's buffer is full: nothing but what it read can tell.
-  socket._paused = true;
-  socket.pause();
-  client.send(bytes.subarray(sentBytes));
-  client.socket.end();
-  expect((await receiving).ended).toBe(true);
-  await client.waitClosed();
-  expect(socket.destroyed).toBe(true);
-});
+test.runIf(jobs)(
+  'ends when node was set reading under it, since two readers share its body then',
+  async () => {
+    const bytes = pattern(8 * MIB, 5);
+    const upload = await begin(bytes);
+    const receiving = upload.receive(8 * MIB);
+    const socket = upload.request.socket as Socket & { _paused?: boolean };
+    socket._paused = false;
+    socket.resume();
+    let sentBytes = 0;
+    for (; sentBytes < 6 * MIB && upload.request.readableLength === 0; sentBytes += 300_000) {
+      client.send(bytes.subarray(sentBytes, sentBytes + 300_000));
+      await sleep(5);
+    }
+    expect(upload.request.readableLength).toBeGreaterThan(0);
+    // Held back again, as node does by itself when a request's buffer is full: nothing but what it read can tell.
+    socket._paused = true;
+    socket.pause();
+    client.send(bytes.subarray(sentBytes));
+    client.socket.end();
+    expect((await receiving).ended).toBe(true);
+    await client.waitClosed();
+    expect(socket.destroyed).toBe(true);
+  },
+);
 
 test.runIf(jobs).each(['destroy', 'resetAndDestroy', 'end'] as const)(
   'notices a client that goes away (%s) while it receives and while it does not',
@@ -260,5 +268,9 @@ test.runIf(jobs)('leaves nothing behind after many bodies', async () => {
   const connections = held.length * 2;
   expect(watched()).toBeLessThan(before + connections + 8);
   for (const other of held) other.destroy();
-  await waitUntil(() => watched() <= before, 10_000, () => `${watched()} are watched, ${before} were`);
+  await waitUntil(
+    () => watched() <= before,
+    10_000,
+    () => `${watched()} are watched, ${before} were`,
+  );
 });

@@ -67,7 +67,9 @@ describe('every byte comes once and in its place', () => {
 
   test('of answers that were asked for without waiting', async () => {
     const client = endpoint.open();
-    const asked = ['other', 'large', 'absent', 'other', 'other'].map((key) => endpoint.head('GET', `/bucket/${key}`));
+    const asked = ['other', 'large', 'absent', 'other', 'other'].map((key) =>
+      endpoint.head('GET', `/bucket/${key}`),
+    );
     const put = endpoint.putHead({ key: 'between', bytes: other, headers: { expect: '100-continue' } });
     client.send(`${asked.join('')}${put}`);
     await expectBody(client, other);
@@ -161,34 +163,37 @@ describe('a client that goes away', () => {
     'ends its side': (client) => client.socket.end(),
   };
 
-  test.each(Object.entries(ways))('and %s in the middle of an answer leaves nothing behind', async (_, leave) => {
-    const descriptorsBefore = descriptors();
-    const healthy = endpoint.open();
-    for (let round = 0; round < 8; round++) {
-      await Promise.all(
-        Array.from({ length: 20 }, async (_unused, i) => {
-          const client = endpoint.open();
-          get(client, 'large');
-          if (i % 2) await client.until(() => client.receivedBytes > i * 300 * KIB, 'bytes', WAIT_MS);
-          else await sleep(i * 3);
-          leave(client);
-          await client.waitClosed(WAIT_MS);
-        }),
+  test.each(Object.entries(ways))(
+    'and %s in the middle of an answer leaves nothing behind',
+    async (_, leave) => {
+      const descriptorsBefore = descriptors();
+      const healthy = endpoint.open();
+      for (let round = 0; round < 8; round++) {
+        await Promise.all(
+          Array.from({ length: 20 }, async (_unused, i) => {
+            const client = endpoint.open();
+            get(client, 'large');
+            if (i % 2) await client.until(() => client.receivedBytes > i * 300 * KIB, 'bytes', WAIT_MS);
+            else await sleep(i * 3);
+            leave(client);
+            await client.waitClosed(WAIT_MS);
+          }),
+        );
+      }
+      get(healthy, 'large');
+      await expectBody(healthy, large);
+      healthy.destroy();
+      await endpoint.idle();
+      await waitUntil(
+        () => descriptors() <= descriptorsBefore,
+        WAIT_MS,
+        () => `${descriptors()} descriptors after ${descriptorsBefore}`,
       );
-    }
-    get(healthy, 'large');
-    await expectBody(healthy, large);
-    healthy.destroy();
-    await endpoint.idle();
-    await waitUntil(
-      () => descriptors() <= descriptorsBefore,
-      WAIT_MS,
-      () => `${descriptors()} descriptors after ${descriptorsBefore}`,
-    );
-    expect(endpoint.loggedErrors).toEqual([]);
-    const codes = endpoint.harness.records.map(({ errorCode }) => errorCode);
-    expect(codes).not.toContain('InternalError');
-  });
+      expect(endpoint.loggedErrors).toEqual([]);
+      const codes = endpoint.harness.records.map(({ errorCode }) => errorCode);
+      expect(codes).not.toContain('InternalError');
+    },
+  );
 });
 
 describe('an answer that cannot go on', () => {

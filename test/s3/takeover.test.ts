@@ -272,7 +272,9 @@ describe('a large body is checked', () => {
     client.send(endpoint.head('PUT', '/bucket/chunked', { 'transfer-encoding': 'chunked' }));
     for (let at = 0; at < bytes.length; at += MIB) {
       const chunk = bytes.subarray(at, at + MIB);
-      client.send(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]));
+      client.send(
+        Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]),
+      );
     }
     client.send('0\r\n\r\n');
     expect((await answer(client)).status).toBe(200);
@@ -290,7 +292,19 @@ describe('a large body is checked', () => {
 
 describe('a client that goes away', () => {
   const bytes = pattern(9 * MIB);
-  const offsets = [0, 1, 700 * KIB, MIB, MIB + 1, 1.7 * MIB, 3 * MIB + 5, 4 * MIB, 5 * MIB, 8 * MIB, 9 * MIB - 1];
+  const offsets = [
+    0,
+    1,
+    700 * KIB,
+    MIB,
+    MIB + 1,
+    1.7 * MIB,
+    3 * MIB + 5,
+    4 * MIB,
+    5 * MIB,
+    8 * MIB,
+    9 * MIB - 1,
+  ];
   const ways: Readonly<Record<string, (client: RawClient) => void>> = {
     'closes its connection': (client) => client.socket.destroy(),
     'resets its connection': (client) => client.socket.resetAndDestroy(),
