@@ -87,6 +87,8 @@ static void release_receiver(hf_receiver *receiver) {
 
 static void free_inlet(hf_inlet *inlet) {
   hf_receiver *receiver = inlet->receiver;
+  /* Closing would not take it off while the descriptor that it duplicates is open: one more would stay with each body of a connection. */
+  epoll_ctl(receiver->poll, EPOLL_CTL_DEL, inlet->socket, NULL);
   close(inlet->socket);
   free(inlet);
   release_receiver(receiver);

@@ -38,7 +38,7 @@ export class Outlet {
     return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
   }
 
-  /** Resolves to how many of the bytes were taken; with fewer than all, this is not open any more. Rejects when the connection failed. */
+  /** Resolves to how many of the bytes were taken; with fewer than all, this is not open any more. Rejects when the connection has failed. */
   async send(bytes: Uint8Array): Promise<number> {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return 0;
@@ -48,12 +48,18 @@ export class Outlet {
       this.#slow = taken < bytes.length;
       return taken;
     } catch (error) {
-      if (!(error instanceof NativeJobError)) throw error;
-      this.#response.destroy();
-      throw new HoldfastError('RequestTimeout', {
-        detail: 'The client closed the connection.',
-        cause: error,
-      });
+      if (!(error instanceof NativeJobError)) {
+        // No job could be had: too many are under way, or too many descriptors open.
+        this.#slow = true;
+        return 0;
+      }
+      this.#response.destroy(error);
+      throw connectionFailed(error);
     }
   }
+}
+
+/** That a client went away before it had its answer is no failure of ours. */
+export function connectionFailed(cause: Error): HoldfastError {
+  return new HoldfastError('RequestTimeout', { detail: 'The connection failed under the answer.', cause });
 }

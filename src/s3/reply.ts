@@ -13,7 +13,7 @@ import { errorDocument, errorElement, type S3Error, toS3Error } from './errordoc
 import type { Exchange } from './exchange.ts';
 import { WRITE_SLICE_BYTES } from './limits.ts';
 import type { OperationResponse } from './operation.ts';
-import { Outlet } from './outlet.ts';
+import { connectionFailed, Outlet } from './outlet.ts';
 import type { ServerParts } from './parts.ts';
 import { XML_DECLARATION } from './xml-build.ts';
 
@@ -253,7 +253,7 @@ export class Reply {
       this.#response.write(data, (error) => {
         this.#response.off('close', gone);
         exchange.phase = 'handler';
-        if (error) return reject(error);
+        if (error) return reject(connectionFailed(error));
         exchange.bytesOut += data.length;
         resolve();
       });

@@ -6,7 +6,8 @@
  * The parser never learns of it. While we read, node does not (the flag that it uses itself to hold back a connection, `_paused`, is set).
  * When the connection is handed back, the parser is fed as many zeros as were taken, with its body callback out of the way, which costs
  * it nothing: it then stands where it would stand, whatever follows is parsed as ever, and no byte is seen by two readers. Keep-alive,
- * pipelining and half-closed connections stay node's business.
+ * pipelining and half-closed connections stay node's business. Should node read all the same, two readers have shared the body: the
+ * connection is ended, and what came of it is not to be trusted.
  *
  * What is touched are three internals that have been the same since Node 12: `socket._handle.fd`, `socket._paused`, and the parser in
  * `socket.parser`. Where one is missing, or anything about the request is unusual (TLS, framing of any kind, no length, another request on
@@ -81,8 +82,9 @@ export class Takeover {
     const { _handle: handle, parser } = socket;
     const descriptor = handle?.fd;
     if (socket.destroyed || 'encrypted' in socket) return undefined;
-    if (!parser || typeof descriptor !== 'number' || descriptor < 0 || socket._paused === true)
-      return undefined;
+    if (!parser || typeof descriptor !== 'number' || descriptor < 0) return undefined;
+    // What lies in the socket's own buffer (somebody listens to it) would be passed over.
+    if (socket._paused === true || socket.readableLength > 0) return undefined;
     const onBody = bodyCallback(parser);
     if (onBody === undefined) return undefined;
     const inlet = jobs.addon.inletOpen(descriptor);
@@ -96,6 +98,7 @@ export class Takeover {
 
   /** Fills `target`, for at most `waitMs`. Nothing else may use it until this resolves. */
   async receive(target: Uint8Array, waitMs: number): Promise<Received> {
+    if (this.#over) return { lengthBytes: 0, ended: true };
     const { addon } = this.#jobs;
     const work = this.#jobs.run((id) => addon.inletReceive(id, this.#inlet, target, waitMs), target);
     this.#receiving = work.catch(() => undefined);
@@ -103,7 +106,7 @@ export class Takeover {
       const value = await work;
       const lengthBytes = Math.floor(value / 2);
       this.#takenBytes += lengthBytes;
-      return { lengthBytes, ended: value % 2 === 1 || this.#wasResumed() };
+      return { lengthBytes, ended: this.#wasShared() || value % 2 === 1 };
     } catch (error) {
       if (!(error instanceof NativeJobError) || error.nativeCode !== jobCodes.closed) throw error;
       this.#takenBytes += Math.floor(error.value / 2);
@@ -133,16 +136,19 @@ export class Takeover {
     this.end();
   };
 
-  /** Somebody has set node reading again: two readers have shared the body, and no byte of it can be trusted any more. */
-  #wasResumed(): boolean {
-    if (this.#socket._handle?.reading !== true) return false;
-    this.#socket.destroy();
-    return true;
+  /**
+   * Whether node has read some of the body, or is about to: no byte of it can be trusted any more. What node reads stays in the request's
+   * buffer, which was emptied, since the request does not flow.
+   */
+  #wasShared(): boolean {
+    const wasShared = this.#socket._handle?.reading === true || this.#request.readableLength > 0;
+    if (wasShared) this.#socket.destroy();
+    return wasShared;
   }
 
   #handBack(): void {
     const { destroyed } = this.#socket;
-    if (destroyed || this.#socket.parser !== this.#parser) return;
+    if (destroyed || this.#socket.parser !== this.#parser || this.#wasShared()) return;
     // Node pauses the parser of a connection that is held back.
     this.#parser.resume();
     const callback = this.#parser[this.#onBody];

@@ -145,14 +145,16 @@ export interface RawResponse {
 /** One connection. `send` and `receive` are apart, so that a test can pipeline, stall and cut. */
 export class RawClient {
   readonly socket: Socket;
-  #buffer = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
+  #receivedBytes = 0;
   #closed = false;
   #wake: () => void = () => undefined;
 
   constructor(port: number) {
     this.socket = connect({ port, host: '127.0.0.1' });
     this.socket.on('data', (data) => {
-      this.#buffer = Buffer.concat([this.#buffer, data]);
+      this.#pieces.push(data);
+      this.#receivedBytes += data.length;
       this.#wake();
     });
     this.socket.on('error', () => undefined);
@@ -167,7 +169,22 @@ export class RawClient {
   }
 
   get received(): Buffer {
-    return this.#buffer;
+    if (this.#pieces.length > 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0] ?? Buffer.alloc(0);
+  }
+
+  /** Without joining what came: cheap however often it is asked for. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  get #buffer(): Buffer {
+    return this.received;
+  }
+
+  set #buffer(rest: Buffer) {
+    this.#pieces = [rest];
+    this.#receivedBytes = rest.length;
   }
 
   send(data: string | Uint8Array): void {
@@ -219,7 +236,7 @@ export class RawClient {
   async #body(headers: Record<string, string>): Promise<Buffer> {
     if (headers['transfer-encoding'] === 'chunked') return this.#chunkedBody();
     const length = Number(headers['content-length']);
-    await this.until(() => this.#buffer.length >= length || this.#closed, 'body');
+    await this.until(() => this.#receivedBytes >= length || this.#closed, 'body');
     if (this.#buffer.length < length) throw new Error(`short body: ${this.#buffer.length} of ${length}`);
     const body = this.#buffer.subarray(0, length);
     this.#buffer = this.#buffer.subarray(length);
