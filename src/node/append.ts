@@ -14,8 +14,9 @@ export async function appendDurably(
   buffers: readonly Uint8Array[],
   positionBytes: number,
   witnessPath: string,
+  aligned: boolean,
 ): Promise<boolean> {
-  if (file.append) return file.append(buffers, positionBytes, witnessPath);
+  if (file.append) return file.append(buffers, positionBytes, witnessPath, aligned);
   await file.writev(buffers, positionBytes);
   const [, links, there] = await Promise.all([sync(file), file.linkCount(), disk.exists(witnessPath)]);
   return links > 0 && there;

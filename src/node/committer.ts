@@ -32,7 +32,10 @@ export const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 const COPIED_PIECE_BYTES_MAX = 8 * 1024;
 /** The buffer for headers and small pieces is kept up to this size. */
 const KEPT_SLAB_BYTES_MAX = 1024 * 1024;
-/** Batches of at least this are rounded out to whole blocks with void records, where the file gains by that (disk.ts, `direct`). */
+/**
+ * Batches of at least this are rounded out to whole blocks with void records, where the file gains by that (disk.ts, `direct`). What is
+ * smaller is not worth the blocks, and is read again sooner.
+ */
 const ALIGNED_BYTES_MIN = 256 * 1024;
 const HEAD_BYTES = RECORD_HEADER_BYTES + FRAGMENT_NAME_BYTES;
 
@@ -224,7 +227,7 @@ export class Committer {
     const aligned = file.direct === true && spanBytesOf(batch) >= this.#alignedBytesMin;
     const leadBytes = aligned ? bytesToAlignment(start) : 0;
     const writtenBytes = this.#lay(segment, batch, buffers, leadBytes, aligned);
-    if (!(await this.#append(file, buffers, start))) throw directoryGone(this.#segments.directory);
+    if (!(await this.#append(file, buffers, start, aligned))) throw directoryGone(this.#segments.directory);
     if (this.#ended) throw this.#ended;
     this.#lastSequence += batch.length;
     this.#segments.grow(segment, writtenBytes);
@@ -238,10 +241,15 @@ export class Committer {
   }
 
   /** A sync that fails must end the node whatever its code is: ENOSPC from here is no reason to go on. */
-  async #append(file: DiskFile, buffers: readonly Uint8Array[], positionBytes: number): Promise<boolean> {
+  async #append(
+    file: DiskFile,
+    buffers: readonly Uint8Array[],
+    positionBytes: number,
+    aligned: boolean,
+  ): Promise<boolean> {
     const { disk, directory } = this.#segments;
     try {
-      return await appendDurably(disk, file, buffers, positionBytes, identityPath(directory));
+      return await appendDurably(disk, file, buffers, positionBytes, identityPath(directory), aligned);
     } catch (error) {
       throw error instanceof SyncFailed ? nodeFailed(directory, error.cause) : error;
     }

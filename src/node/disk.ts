@@ -14,10 +14,15 @@ export interface DiskFile {
   /** Data and size on stable storage. After a failure the file's content is undefined: never retry. */
   sync(): Promise<void>;
   /** Where it can be done at once: all of append.ts, with its outcomes. */
-  append?(buffers: readonly Uint8Array[], positionBytes: number, witnessPath: string): Promise<boolean>;
+  append?(
+    buffers: readonly Uint8Array[],
+    positionBytes: number,
+    witnessPath: string,
+    aligned: boolean,
+  ): Promise<boolean>;
   /**
-   * Whether large appends had better end at a multiple of DIRECT_ALIGNMENT_BYTES: from the first such multiple on they then go past the page
-   * cache.
+   * Whether large appends had better be `aligned`, which is to end at a multiple of DIRECT_ALIGNMENT_BYTES: from the first such multiple on
+   * they then go past the page cache.
    */
   readonly direct?: boolean;
   /** Nothing is appended any more: what was kept open for that may be closed. */

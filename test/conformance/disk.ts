@@ -1,6 +1,7 @@
 /** What every Disk must do, fault injection apart. `make` gives a fresh disk and an empty, existing directory on it. */
 import { describe, expect, it } from 'vitest';
-import type { Disk } from '../../src/node/disk.ts';
+import { appendDurably } from '../../src/node/append.ts';
+import { DIRECT_ALIGNMENT_BYTES, type Disk } from '../../src/node/disk.ts';
 
 export interface DiskUnderTest {
   readonly disk: Disk;
@@ -61,6 +62,29 @@ export function diskConformance(name: string, make: () => Promise<DiskUnderTest>
       await file.writev([Buffer.from('x')], 6);
       expect((await disk.readFile(file.path)).toString('latin1')).toBe('0123\0\0x');
       await file.close();
+    });
+
+    it('appends durably, and tells whether file and witness are still there', async () => {
+      const { disk, directory } = await make();
+      const witness = await disk.open(`${directory}/witness`, 'create');
+      const file = await disk.open(`${directory}/file`, 'create');
+      const parts = [Buffer.alloc(5000, 1), Buffer.alloc(0), Buffer.alloc(95, 2)];
+      const append = (position: number, buffers: Uint8Array[], aligned: boolean) =>
+        appendDurably(disk, file, buffers, position, witness.path, aligned);
+      expect(await append(0, parts, false)).toBe(true);
+      const blocks = [Buffer.alloc(3 * DIRECT_ALIGNMENT_BYTES + 3097, 3), Buffer.alloc(4096, 4)];
+      expect(await append(5095, blocks, file.direct === true)).toBe(true);
+      expect(await file.sizeBytes()).toBe(6 * DIRECT_ALIGNMENT_BYTES);
+      expect(await append(6 * DIRECT_ALIGNMENT_BYTES, [Buffer.from('end')], false)).toBe(true);
+      file.sealed?.();
+      expect(await append(6 * DIRECT_ALIGNMENT_BYTES + 3, [Buffer.from('!')], false)).toBe(true);
+      const expected = Buffer.concat([...parts, ...blocks, Buffer.from('end!')]);
+      expect((await disk.readFile(file.path)).equals(expected)).toBe(true);
+      await disk.remove(witness.path);
+      expect(await append(expected.length, [Buffer.from('x')], false)).toBe(false);
+      await disk.remove(file.path);
+      expect(await append(expected.length, [Buffer.from('y')], false)).toBe(false);
+      await Promise.all([file.close(), witness.close()]);
     });
 
     it('counts links and keeps a removed file readable while it is open', async () => {

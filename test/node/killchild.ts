@@ -4,14 +4,16 @@
  * from their seeds.
  */
 import { writeSync } from 'node:fs';
-import { MIB } from '../../src/base/units.ts';
+import { KIB, MIB } from '../../src/base/units.ts';
 import { NodeStore } from '../../src/node/store.ts';
 import { Prng } from '../simulation/prng.ts';
 import { fragmentOf } from './killround.ts';
 import { realOptions } from './nodes.ts';
 
 const [directory, firstSeed] = process.argv.slice(2);
-const node = await NodeStore.open({ ...realOptions(directory!), segmentBytesMax: 2 * MIB });
+// Low enough that commits of whole blocks, and such that are not, follow each other.
+const alignedBytesMin = 64 * KIB;
+const node = await NodeStore.open({ ...realOptions(directory!), segmentBytesMax: 2 * MIB, alignedBytesMin });
 const say = (line: string) => writeSync(1, `${line}\n`);
 const prng = new Prng(Number(firstSeed));
 const mine: number[] = [];
