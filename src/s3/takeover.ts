@@ -17,6 +17,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { NativeInlet } from '../base/native.ts';
 import { jobCodes, NativeJobError, type NativeJobs } from '../base/nativejobs.ts';
+import { MIB } from '../base/units.ts';
 
 interface ParserInternals {
   execute(bytes: Uint8Array): number | Error;
@@ -30,7 +31,8 @@ interface SocketInternals {
   readonly parser?: ParserInternals | null;
 }
 
-const zeros = new Uint8Array(1024 * 1024);
+/** Nobody reads them, so they take no memory. Long, since a body may have 5 GiB and every piece of it costs the event loop some µs. */
+const zeros = new Uint8Array(16 * MIB);
 
 /** Which property of a parser is the callback for body bytes; undefined when this Node's parser is another. */
 function bodyCallback(parser: ParserInternals): number | undefined {

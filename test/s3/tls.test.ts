@@ -1,11 +1,14 @@
 /** S3 over TLS: serving, reloading, and refusing half a renewal. Certificates are made by openssl at test time. */
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
+import { pattern } from '../objects/world.ts';
+import { Endpoint } from './endpoint.ts';
 import { type Harness, head, start } from './harness.ts';
 
 function openssl(): boolean {
@@ -79,6 +82,30 @@ describe.skipIf(!openssl())('TLS (needs the openssl command)', () => {
       expect((await ask(harness)).subject).toBe('CN=second');
     } finally {
       await harness.close();
+    }
+  });
+
+  test('large bodies and answers go by TLS, none past it', async () => {
+    makePair('large');
+    const tls = { certPath: at('large.crt'), keyPath: at('large.key') };
+    const endpoint = await Endpoint.start({ tls });
+    try {
+      const bytes = pattern(9 * 1024 * 1024 + 7);
+      const port = endpoint.harness.port;
+      const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      socket.write(endpoint.putHead({ key: 'k', bytes }));
+      socket.write(bytes);
+      socket.write(endpoint.head('GET', '/bucket/absent'));
+      await once(socket, 'data');
+      await endpoint.idle();
+      await endpoint.expectStored('k', bytes);
+      socket.destroy();
+      const reading = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      reading.write(endpoint.head('GET', '/bucket/k', { connection: 'close' }));
+      const answer = Buffer.concat(await reading.toArray());
+      expect(answer.subarray(answer.indexOf('\r\n\r\n') + 4).equals(bytes)).toBe(true);
+    } finally {
+      await endpoint.close();
     }
   });
 
