@@ -14,12 +14,16 @@ import { NativeJobError, type NativeJobs } from '../base/nativejobs.ts';
 /** A tenth of it is what a piece of 1 MiB takes at 2 Gbit/s. */
 const SEND_MS_MAX = 50;
 
+/** In all connections: the threads are those that appends wait on, and a slow client holds one for as long as that. */
+const SENDS_MAX = 24;
+
 type SocketInternals = Socket & { readonly _handle?: { readonly fd?: number } | null };
 
 export class Outlet {
   readonly #jobs: NativeJobs;
   readonly #response: ServerResponse;
   #slow = false;
+  static #underWay = 0;
 
   constructor(jobs: NativeJobs, response: ServerResponse) {
     this.#jobs = jobs;
@@ -28,7 +32,7 @@ export class Outlet {
 
   /** Whether the next bytes of the body may go this way. */
   get open(): boolean {
-    return !this.#slow && this.#descriptor !== undefined;
+    return !this.#slow && Outlet.#underWay < SENDS_MAX && this.#descriptor !== undefined;
   }
 
   get #descriptor(): number | undefined {
@@ -43,6 +47,7 @@ export class Outlet {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return 0;
     const { addon } = this.#jobs;
+    Outlet.#underWay += 1;
     try {
       const taken = await this.#jobs.run((id) => addon.sendBytes(id, descriptor, bytes, SEND_MS_MAX), bytes);
       this.#slow = taken < bytes.length;
@@ -55,6 +60,8 @@ export class Outlet {
       }
       this.#response.destroy(error);
       throw connectionFailed(error);
+    } finally {
+      Outlet.#underWay -= 1;
     }
   }
 }
