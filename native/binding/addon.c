@@ -63,6 +63,7 @@ NAPI_MODULE_INIT(/* env, exports */) {
   if (!hf_define(env, exports, functions, sizeof functions / sizeof *functions)) return NULL;
   if (!hf_define_gf256(env, exports) || !hf_define_blake3(env, exports) || !hf_define_crc(env, exports) ||
       !hf_define_md5(env, exports) || !hf_define_runtime(env, exports) || !hf_define_stripe_jobs(env, exports) ||
+      !hf_define_open_jobs(env, exports) ||
       !hf_define_digest_jobs(env, exports) || !hf_define_file_jobs(env, exports) || !hf_define_socket_jobs(env, exports) ||
       !hf_define_memory(env, exports) || !hf_define_gcm(env, exports)) {
     return NULL;

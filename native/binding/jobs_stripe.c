@@ -1,7 +1,6 @@
 /* Stripe jobs. Everything a job touches is checked here, before a thread sees it. */
 #include <string.h>
 
-#include "../engine/files.h"
 #include "../engine/stripe.h"
 #include "../kernels/blake3.h"
 #include "../kernels/gf256.h"
@@ -18,7 +17,6 @@
 #define RUN_INDEX_LOW_AT 56
 #define RUN_INDEX_HIGH_AT 60
 #define RUNS_MAX 4096
-#define KEYS_BYTES (HF_GCM_KEY_BYTES + HF_GCM_NONCE_BYTES)
 #define SHARD_BYTES_MAX (UINT64_C(1) << 30)
 
 static int32_t job_code(hf_stripe_status status) {
@@ -36,13 +34,6 @@ static int32_t job_code(hf_stripe_status status) {
 
 static uint32_t number_at(const uint8_t *bytes, size_t at) {
   return (uint32_t)bytes[at] | (uint32_t)bytes[at + 1] << 8 | (uint32_t)bytes[at + 2] << 16 | (uint32_t)bytes[at + 3] << 24;
-}
-
-/* Throws and returns 0 when what a job writes shares bytes with something else that it reads or writes. */
-static int is_apart(napi_env env, const char *what, hf_bytes written, hf_bytes other) {
-  if (!hf_overlap(written.bytes, written.length, other.bytes, other.length)) return 1;
-  hf_throw_range(env, what, "overlaps something else");
-  return 0;
 }
 
 /* Reads k, m and the fragment length, and checks that k + m fragments fit `fragments` and their roots `roots`. */
@@ -66,7 +57,7 @@ static int get_stripe(napi_env env, const napi_value *geometry, hf_bytes fragmen
     hf_throw_range(env, "roots", "must have 32 bytes for each fragment");
     return 0;
   }
-  if (!is_apart(env, "roots", roots, fragments)) return 0;
+  if (!hf_is_apart(env, "roots", roots, fragments)) return 0;
   *stripe = (hf_stripe){(size_t)k, (size_t)m, (size_t)fragment_bytes, fragments.bytes};
   return 1;
 }
@@ -134,7 +125,7 @@ static napi_value seal(napi_env env, napi_callback_info info) {
       !hf_get_bytes(env, arguments[7], "roots", &roots) || !get_stripe(env, &arguments[4], fragments, roots, &stripe)) {
     return NULL;
   }
-  if (!is_apart(env, "fragments", fragments, plaintext) || !is_apart(env, "roots", roots, plaintext)) return NULL;
+  if (!hf_is_apart(env, "fragments", fragments, plaintext) || !hf_is_apart(env, "roots", roots, plaintext)) return NULL;
   if (runs.length % RUN_BYTES != 0 || runs.length / RUN_BYTES > RUNS_MAX) {
     hf_throw_range(env, "runs", "must have 64 bytes for each of at most 4,096 runs");
     return NULL;
@@ -242,7 +233,7 @@ static napi_value reconstruct(napi_env env, napi_callback_info info) {
       hf_throw_range(env, "wanted", "must be as long as the sources and overlap nothing");
       return NULL;
     }
-    if (!is_apart(env, "roots", roots, wanted[i])) return NULL;
+    if (!hf_is_apart(env, "roots", roots, wanted[i])) return NULL;
   }
   reconstruct_job *job = hf_job_new(env, arguments[0], sizeof *job);
   if (job == NULL) return NULL;
@@ -282,7 +273,7 @@ static napi_value hash_all(napi_env env, napi_callback_info info) {
     return NULL;
   }
   for (size_t i = 0; i < count; i++) {
-    if (!is_apart(env, "roots", roots, views[i])) return NULL;
+    if (!hf_is_apart(env, "roots", roots, views[i])) return NULL;
   }
   hash_job *job = hf_job_new(env, arguments[0], sizeof *job + count * sizeof *job->views);
   if (job == NULL) return NULL;
@@ -295,170 +286,6 @@ static napi_value hash_all(napi_env env, napi_callback_info info) {
   return hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_hash);
 }
 
-#define PIECES_MAX 128
-
-typedef struct {
-  hf_job job;
-  hf_stream_keys keys;
-  uint64_t first_index;
-  int final;
-  const uint8_t *sealed;
-  size_t sealed_bytes;
-  uint8_t *plaintext;
-  size_t piece_count;
-  hf_read_piece pieces[];
-} open_job;
-
-static void run_open(hf_task *task, hf_worker *worker) {
-  open_job *job = (open_job *)task;
-  uint64_t chunks = 0;
-  uint64_t plaintext_bytes = 0;
-  if (worker->opener == NULL) {
-    hf_job_done(&job->job, HF_JOB_CIPHER_FAILED, 0);
-    return;
-  }
-  uint64_t opened = hf_open_run(worker->opener, &job->keys, job->first_index, job->sealed, job->sealed_bytes, job->final,
-                                job->plaintext, &chunks, &plaintext_bytes);
-  hf_wipe(&job->keys, sizeof job->keys);
-  if (chunks == 0) hf_job_done(&job->job, HF_JOB_BAD_LENGTH, 0);
-  else if (opened < chunks) hf_job_done(&job->job, HF_JOB_BAD_TAG, (double)opened);
-  else hf_job_done(&job->job, HF_JOB_OK, (double)plaintext_bytes);
-}
-
-/* Chunks that are read and opened before the next ones are: their ciphertext stays in the second-level cache. */
-#define CHUNKS_PER_SLICE 8
-#define SLICE_BYTES (CHUNKS_PER_SLICE * HF_CHUNK_SEALED_BYTES)
-
-/* Reads and opens slice by slice. Returns the code of the outcome. */
-static int32_t read_and_open_slices(open_job *job, hf_worker *worker, double *value) {
-  uint8_t *memory = hf_staging(worker);
-  uint64_t total_bytes = 0;
-  if (memory == NULL) return HF_JOB_NO_MEMORY;
-  if (job->sealed_bytes == 0) return HF_JOB_BAD_LENGTH;
-  if (worker->opener == NULL) return HF_JOB_CIPHER_FAILED;
-  for (size_t at = 0; at < job->sealed_bytes;) {
-    size_t bytes = job->sealed_bytes - at < SLICE_BYTES ? job->sealed_bytes - at : SLICE_BYTES;
-    int last = at + bytes == job->sealed_bytes;
-    uint64_t first_index = job->first_index + at / HF_CHUNK_SEALED_BYTES;
-    uint64_t chunks = 0;
-    uint64_t opened_bytes = 0;
-    size_t failed = 0;
-    int error = 0;
-    if (!hf_read_range(job->pieces, at, memory, bytes, job->job.now, &failed, &error)) {
-      *value = (double)failed;
-      return error != 0 ? error : HF_JOB_SHORT_READ;
-    }
-    uint64_t opened = hf_open_run(worker->opener, &job->keys, first_index, memory, bytes, job->final && last,
-                                  job->plaintext + total_bytes, &chunks, &opened_bytes);
-    if (chunks == 0) return HF_JOB_BAD_LENGTH;
-    if (opened < chunks) {
-      *value = (double)(first_index - job->first_index + opened);
-      return HF_JOB_BAD_TAG;
-    }
-    total_bytes += opened_bytes;
-    at += bytes;
-  }
-  *value = (double)total_bytes;
-  return HF_JOB_OK;
-}
-
-static void run_read_and_open(hf_task *task, hf_worker *worker) {
-  open_job *job = (open_job *)task;
-  double value = 0;
-  int32_t code = read_and_open_slices(job, worker, &value);
-  hf_wipe(&job->keys, sizeof job->keys);
-  hf_job_done(&job->job, code, value);
-}
-
-/* Reads ciphertext, plaintext, keys, firstChunkIndex, final; room for the pieces that follow. */
-static open_job *new_open_job(napi_env env, const napi_value *arguments, size_t piece_count) {
-  hf_bytes ciphertext, plaintext, keys;
-  uint64_t first_index = 0;
-  bool final = false;
-  if (!hf_get_bytes(env, arguments[1], "ciphertext", &ciphertext) || !hf_get_bytes(env, arguments[2], "plaintext", &plaintext) ||
-      !hf_get_bytes_of(env, arguments[3], "keys", KEYS_BYTES, &keys) ||
-      !hf_get_size(env, arguments[4], "firstChunkIndex", HF_CHUNK_INDEX_MAX, &first_index)) {
-    return NULL;
-  }
-  if (napi_get_value_bool(env, arguments[5], &final) != napi_ok) {
-    hf_throw_type(env, "final", "a boolean");
-    return NULL;
-  }
-  uint64_t whole = ciphertext.length / HF_CHUNK_SEALED_BYTES;
-  if (hf_opened_run_bytes(ciphertext.length) > plaintext.length) {
-    hf_throw_range(env, "plaintext", "is too small for what is to be opened");
-    return NULL;
-  }
-  if (!is_apart(env, "plaintext", plaintext, ciphertext)) return NULL;
-  if (first_index + whole > HF_CHUNK_INDEX_MAX) {
-    hf_throw_range(env, "firstChunkIndex", "goes beyond the last chunk of a stream");
-    return NULL;
-  }
-  open_job *job = hf_job_new(env, arguments[0], sizeof *job + piece_count * sizeof *job->pieces);
-  if (job == NULL) return NULL;
-  memcpy(job->keys.key, keys.bytes, HF_GCM_KEY_BYTES);
-  memcpy(job->keys.base_nonce, keys.bytes + HF_GCM_KEY_BYTES, HF_GCM_NONCE_BYTES);
-  job->first_index = first_index;
-  job->final = final;
-  job->sealed = ciphertext.bytes;
-  job->sealed_bytes = ciphertext.length;
-  job->plaintext = plaintext.bytes;
-  job->piece_count = piece_count;
-  return job;
-}
-
-/* openChunks(id, ciphertext, plaintext, keys, firstChunkIndex, final) -> value: plaintext bytes */
-static napi_value open_chunks(napi_env env, napi_callback_info info) {
-  napi_value arguments[6];
-  if (!hf_arguments(env, info, 6, arguments)) return NULL;
-  open_job *job = new_open_job(env, arguments, 0);
-  return job == NULL ? NULL : hf_job_submit(env, &job->job, HF_POOL_COMPUTE, run_open);
-}
-
-/*
- * readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, pieces): of the ciphertext only the length counts. `pieces` is a
- * Float64Array with descriptor, position and length of each; together they are the ciphertext. At once only from the page cache: EAGAIN
- * where that does not have it.
- */
-static napi_value read_and_open(napi_env env, napi_callback_info info) {
-  napi_value arguments[7];
-  napi_typedarray_type type;
-  void *data = NULL;
-  size_t numbers = 0;
-  if (!hf_arguments(env, info, 7, arguments)) return NULL;
-  if (napi_get_typedarray_info(env, arguments[6], &type, &numbers, &data, NULL, NULL) != napi_ok || type != napi_float64_array) {
-    hf_throw_type(env, "pieces", "a Float64Array");
-    return NULL;
-  }
-  if (numbers % 3 != 0 || numbers / 3 > PIECES_MAX) {
-    hf_throw_range(env, "pieces", "must have three numbers for each of at most 128 pieces");
-    return NULL;
-  }
-  double all[3 * PIECES_MAX]; /* a copy: shared memory can change between a check and its use */
-  if (numbers > 0) memcpy(all, data, numbers * sizeof *all);
-  const double *number = all;
-  open_job *job = new_open_job(env, arguments, numbers / 3);
-  if (job == NULL) return NULL;
-  size_t at = 0;
-  for (size_t i = 0; i < job->piece_count; i++, number += 3) {
-    int valid = number[0] >= 0 && number[0] <= INT32_MAX && number[1] >= 0 && number[1] <= 9007199254740992.0 && number[2] >= 0 &&
-                number[2] <= (double)(job->sealed_bytes - at);
-    if (!valid) {
-      hf_throw_range(env, "pieces", "must lie in files and make up the ciphertext");
-      hf_job_discard(job);
-      return NULL;
-    }
-    job->pieces[i] = (hf_read_piece){(int)number[0], (uint64_t)number[1], (size_t)number[2]};
-    at += (size_t)number[2];
-  }
-  if (at != job->sealed_bytes) {
-    hf_throw_range(env, "pieces", "must lie in files and make up the ciphertext");
-    hf_job_discard(job);
-    return NULL;
-  }
-  return hf_job_submit(env, &job->job, HF_POOL_FILES, run_read_and_open);
-}
-
 /* canSeal() -> boolean: whether the process has an OpenSSL to use */
 static napi_value can_seal(napi_env env, napi_callback_info info) {
   (void)info;
@@ -469,8 +296,7 @@ static napi_value can_seal(napi_env env, napi_callback_info info) {
 
 int hf_define_stripe_jobs(napi_env env, napi_value exports) {
   static const hf_function functions[] = {
-      {"canSeal", can_seal},  {"seal", seal},          {"encode", encode},           {"reconstruct", reconstruct},
-      {"hashAll", hash_all}, {"openChunks", open_chunks}, {"readAndOpen", read_and_open},
+      {"canSeal", can_seal}, {"seal", seal}, {"encode", encode}, {"reconstruct", reconstruct}, {"hashAll", hash_all},
   };
   return hf_define(env, exports, functions, sizeof functions / sizeof *functions);
 }

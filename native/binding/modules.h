@@ -10,6 +10,7 @@ int hf_define_crc(napi_env env, napi_value exports);
 int hf_define_md5(napi_env env, napi_value exports);
 int hf_define_runtime(napi_env env, napi_value exports);
 int hf_define_stripe_jobs(napi_env env, napi_value exports);
+int hf_define_open_jobs(napi_env env, napi_value exports);
 int hf_define_digest_jobs(napi_env env, napi_value exports);
 int hf_define_file_jobs(napi_env env, napi_value exports);
 int hf_define_socket_jobs(napi_env env, napi_value exports);

@@ -117,6 +117,12 @@ int hf_overlap(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_len
   return low < high ? high - low < a_length : low - high < b_length;
 }
 
+int hf_is_apart(napi_env env, const char *what, hf_bytes written, hf_bytes other) {
+  if (!hf_overlap(written.bytes, written.length, other.bytes, other.length)) return 1;
+  hf_throw_range(env, what, "overlaps something else");
+  return 0;
+}
+
 napi_value hf_buffer(napi_env env, const uint8_t *bytes, size_t length) {
   napi_value buffer;
   HF_NAPI(env, napi_create_buffer_copy(env, length, bytes, NULL, &buffer));

@@ -53,6 +53,8 @@ int hf_get_bytes_list(napi_env env, napi_value value, const char *what, size_t m
 
 /* Whether two areas share a byte. */
 int hf_overlap(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length);
+/* Throws and returns 0 when what a job writes shares bytes with something else that it reads or writes. */
+int hf_is_apart(napi_env env, const char *what, hf_bytes written, hf_bytes other);
 
 /* A new Buffer with a copy of the bytes; NULL (and an exception) when there is no memory. */
 napi_value hf_buffer(napi_env env, const uint8_t *bytes, size_t length);

@@ -84,6 +84,22 @@ export interface NativeJobFunctions {
     final: boolean,
     pieces: Float64Array,
   ): NativeOutcome;
+  /**
+   * As readAndOpen; a piece may also be of a fragment that cannot be read: -1 - index, offset in the fragment, length. `sources`: index,
+   * descriptor and position of the beginning of k fragments that can.
+   */
+  rebuildAndOpen(
+    id: number | undefined,
+    ciphertext: Uint8Array,
+    plaintext: Uint8Array,
+    keys: Uint8Array,
+    firstChunkIndex: number,
+    final: boolean,
+    pieces: Float64Array,
+    k: number,
+    m: number,
+    sources: Float64Array,
+  ): NativeOutcome;
   /** Bits of `algorithms`: MD5 1, SHA-1 2, SHA-256 4, CRC-32 8, CRC-32C 16, CRC-64/NVME 32. */
   digestNew(algorithms: number): NativeDigest;
   digestUpdate(id: number | undefined, digest: NativeDigest, bytes: Uint8Array): undefined;

@@ -45,7 +45,7 @@ export class StripeReader {
     }
   }
 
-  /** In one trip, where every fragment is at hand; undefined when that does not come to plaintext. */
+  /** In one trip, where all that it takes is at hand; undefined when that does not come to plaintext. */
   async #openLocally(
     run: OpenRun,
     pieces: readonly FragmentPiece[],
@@ -53,13 +53,14 @@ export class StripeReader {
     signal: AbortSignal | undefined,
   ): Promise<OpenedPiece | undefined> {
     const { engine } = this.#parts;
-    if (!engine.canRead() || !this.#goesPlain(run.record, pieces)) return undefined;
+    if (!engine.canRead()) return undefined;
     const buffer = await engine.acquireRead(signal);
     let kept = false;
     let late: Promise<unknown> | undefined;
     try {
       assert(lengthBytes <= buffer.ciphertext.length, 'a read asks for more chunks than a window holds');
-      const read = await readLocally(this.#parts, run, pieces, lengthBytes, buffer, signal);
+      const plain = this.#goesPlain(run.record, pieces);
+      const read = await readLocally(this.#parts, run, pieces, lengthBytes, buffer, plain, signal);
       late = read.late;
       const { plaintext } = read;
       if (plaintext === undefined) return undefined;

@@ -194,6 +194,19 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
           Float64Array.of(file, 0, bad),
         ),
       );
+      const rebuild = (pieces: Float64Array, k: number, m: number, sources: Float64Array) =>
+        addon.rebuildAndOpen(
+          ...([undefined, bytes, new Uint8Array(CHUNK), KEYS, 0, false, pieces, k, m, sources] as const),
+        );
+      const lost = Float64Array.of(-1, 0, SEALED);
+      const sound = Float64Array.of(1, file, 0);
+      mustRefuse(RangeError, () => rebuild(Float64Array.of(-1, bad, SEALED), 1, 1, sound));
+      mustRefuse(RangeError, () => rebuild(Float64Array.of(-1, 0, bad), 1, 1, sound));
+      mustRefuse(RangeError, () => rebuild(Float64Array.of(-3, 0, SEALED), 1, 1, sound));
+      mustRefuse(RangeError, () => rebuild(lost, bad, 1, sound));
+      mustRefuse(RangeError, () => rebuild(lost, 1, bad, sound));
+      mustRefuse(RangeError, () => rebuild(lost, 1, 1, Float64Array.of(bad, file, 0)));
+      mustRefuse(RangeError, () => rebuild(lost, 2, 1, Float64Array.of(1, file, 0, 1, file, 0)));
       const at = Float64Array.of(bad < 0 || Number.isNaN(bad) ? bad : 2 ** 60, 0, SEALED);
       mustRefuse(RangeError, () =>
         addon.readAndOpen(undefined, bytes, new Uint8Array(CHUNK), KEYS, 0, false, at),

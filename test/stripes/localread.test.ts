@@ -49,7 +49,7 @@ function world(readAndOpen: (request: OpenRequest) => Promise<number>, absent?: 
       late: () => () => undefined,
     },
   } as unknown as VerifyParts;
-  return { seen, read: (signal?: AbortSignal) => readLocally(parts, run, pieces, 500, buffer, signal) };
+  return { seen, read: (signal?: AbortSignal) => readLocally(parts, run, pieces, 500, buffer, true, signal) };
 }
 
 describe('a read of files at hand', () => {

@@ -16,6 +16,8 @@ import type {
   BufferCounts,
   EncodedStripe,
   LocalPiece,
+  LocalSources,
+  LostPiece,
   OpenRequest,
   ReadBuffer,
   RepairBuffer,
@@ -116,7 +118,12 @@ export abstract class BaseEngine implements StripeEngine {
     return false;
   }
 
-  readAndOpen(_request: OpenRequest, _pieces: readonly LocalPiece[], _signal?: AbortSignal): Promise<number> {
+  readAndOpen(
+    _request: OpenRequest,
+    _pieces: readonly (LocalPiece | LostPiece)[],
+    _sources?: LocalSources,
+    _signal?: AbortSignal,
+  ): Promise<number> {
     throw new HoldfastError('NotImplemented', { detail: 'this stripe engine does not read files' });
   }
 

@@ -32,7 +32,7 @@ import { checkRoom, checkSeal, type KernelJob } from './kernels.ts';
 import { NativeDigester } from './nativedigester.ts';
 import { NativeQueue } from './nativequeue.ts';
 import { shareJob } from './sharedjob.ts';
-import type { LocalPiece, OpenRequest } from './types.ts';
+import type { LocalPiece, LocalSources, LostPiece, OpenRequest } from './types.ts';
 import { WorkerEngine } from './workers.ts';
 
 const JOBS_PER_THREAD = 2;
@@ -92,15 +92,23 @@ export class NativeEngine extends BaseEngine {
 
   override async readAndOpen(
     request: OpenRequest,
-    pieces: readonly LocalPiece[],
+    pieces: readonly (LocalPiece | LostPiece)[],
+    sources?: LocalSources,
     signal?: AbortSignal,
   ): Promise<number> {
     if (this.#closed) throw new HoldfastError('ShuttingDown');
     const { ciphertext, plaintext, firstChunkIndex, final } = request;
     const keys = packKeys(request);
     const numbers = packPieces(pieces);
+    const { addon } = this.#jobs;
+    const from = sources && packSources(sources);
     const call: NativeCall = (id) =>
-      this.#jobs.addon.readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, numbers);
+      sources === undefined || from === undefined
+        ? addon.readAndOpen(id, ciphertext, plaintext, keys, firstChunkIndex, final, numbers)
+        : addon.rebuildAndOpen(
+            ...([id, ciphertext, plaintext, keys, firstChunkIndex, final, numbers] as const),
+            ...([sources.k, sources.m, from] as const),
+          );
     try {
       if (ciphertext.length <= INLINE_BYTES_MAX) {
         const opened = this.#openCached(call);
@@ -206,10 +214,23 @@ function packRuns(runs: readonly SealRun[]): Buffer {
   return packed;
 }
 
-function packPieces(pieces: readonly LocalPiece[]): Float64Array {
+/** The forms in which native/binding/jobs_open.c reads pieces and sources. */
+function packPieces(pieces: readonly (LocalPiece | LostPiece)[]): Float64Array {
   const numbers = new Float64Array(3 * pieces.length);
-  for (const [i, { descriptor, positionBytes, lengthBytes }] of pieces.entries()) {
-    numbers.set([descriptor, positionBytes, lengthBytes], 3 * i);
+  for (const [i, piece] of pieces.entries()) {
+    const where =
+      'lostIndex' in piece
+        ? [-1 - piece.lostIndex, piece.offsetBytes]
+        : [piece.descriptor, piece.positionBytes];
+    numbers.set([...where, piece.lengthBytes], 3 * i);
+  }
+  return numbers;
+}
+
+function packSources({ sources }: LocalSources): Float64Array {
+  const numbers = new Float64Array(3 * sources.length);
+  for (const [i, { index, descriptor, positionBytes }] of sources.entries()) {
+    numbers.set([index, descriptor, positionBytes], 3 * i);
   }
   return numbers;
 }

@@ -86,6 +86,25 @@ export interface LocalPiece {
   readonly lengthBytes: number;
 }
 
+/** Some of the ciphertext, as part of a fragment that cannot be read. */
+export interface LostPiece {
+  readonly lostIndex: number;
+  /** In the fragment. */
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+/** What lost pieces are computed from: k whole fragments of codec 1 in files of this machine. */
+export interface LocalSources {
+  readonly k: number;
+  readonly m: number;
+  readonly sources: readonly {
+    readonly index: number;
+    readonly descriptor: number;
+    readonly positionBytes: number;
+  }[];
+}
+
 export interface StripeEngine {
   /** Each waits in turn for a buffer of its pool, and rejects with `signal.reason` when aborted. */
   acquireWrite(signal?: AbortSignal): Promise<WriteBuffer>;
@@ -141,11 +160,17 @@ export interface StripeEngine {
   /** Whether `readAndOpen` can be called. */
   canRead(): boolean;
   /**
-   * As openChunks, of ciphertext that is read from files first: one trip off the event loop for both. The pieces make up the
-   * ciphertext in order, and their files stay open until the promise settles. The ciphertext's memory stays as it is.
-   * @throws AuthenticationFailed as openChunks; an Error with the system's code when a piece cannot be read
+   * As openChunks, of ciphertext that is read from files first, and where pieces are lost computed from `sources`: one trip off the event
+   * loop for all of it. The pieces make up the ciphertext in order, and the files stay open until the promise settles. The ciphertext's
+   * memory stays as it is.
+   * @throws AuthenticationFailed as openChunks; an Error with the system's code when something cannot be read
    */
-  readAndOpen(request: OpenRequest, pieces: readonly LocalPiece[], signal?: AbortSignal): Promise<number>;
+  readAndOpen(
+    request: OpenRequest,
+    pieces: readonly (LocalPiece | LostPiece)[],
+    sources?: LocalSources,
+    signal?: AbortSignal,
+  ): Promise<number>;
 
   /**
    * The digests that `algorithms` names. Views of the engine's memory are not copied. Where it names none, nothing is
