@@ -11,7 +11,8 @@
 #include "value.h"
 
 #define KEYS_BYTES (HF_GCM_KEY_BYTES + HF_GCM_NONCE_BYTES)
-#define PIECES_MAX 128
+/* What is read at once lies in every fragment once at most. */
+#define PIECES_MAX HF_SHARDS_MAX
 
 /* A part of the ciphertext: where it lies, or of which fragment, from which offset on, it is to be computed. */
 typedef struct {
