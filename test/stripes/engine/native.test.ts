@@ -10,13 +10,6 @@ const jobs = nativeJobs();
 describe.skipIf(jobs === undefined)('native engine', () => {
   engineConformance('the native engine', () => new NativeEngine(jobs!, { profile }), { sharedOnly: false });
 
-  test('may be closed twice while jobs are under way', async () => {
-    const engine = new NativeEngine(jobs!, { profile });
-    const hashing = engine.hash([sharedCopy(patternBytes(4_000_000, 2))]);
-    await Promise.all([engine.close(), engine.close()]);
-    expect((await hashing).length).toBe(1);
-  });
-
   test('posts nothing for a body of which no digest is asked for', async () => {
     const engine = new NativeEngine(jobs!, { profile });
     const posted = vi.spyOn(jobs!, 'run');
