@@ -29,7 +29,7 @@ import { Prng } from '../../simulation/prng.ts';
 const jobs = nativeJobs();
 const CHUNK = 16_384;
 const SEALED = CHUNK + 16;
-const ROUNDS = 60;
+const ROUNDS = 40;
 /** Full stripes of wide parity would be as large as memory. */
 const FULL_BYTES_MAX = 16 * MIB;
 const bufferCounts = { write: 1, read: 1, rescue: 1, repair: 1 };
