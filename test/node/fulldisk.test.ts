@@ -1,7 +1,7 @@
 /**
- * Real disks that fail in the middle of a real append past the page cache: one that fills up under the node's hands, and a thin one, which
- * promised more than is behind it, so that blocks that the file system has given out cannot be written. Small file systems are mounted for
- * it, which takes root on Linux.
+ * A real disk that fills up under the node's hands, in the middle of an append past the page cache. A small file system is mounted for it,
+ * which takes root on Linux. (A loop device over a full file system would be a disk that breaks, but Linux reports a write that fits only
+ * in part as done there, so nobody could know.)
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
@@ -83,7 +83,7 @@ async function expectAll(node: NodeStore, seeds: readonly number[]): Promise<voi
 
 const skipped = whyNot();
 
-describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`, () => {
+describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skipped}`, () => {
   it('is full when the disk is, loses nothing, and goes on when there is room again', async () => {
     const disk = mountDisk(64 * MIB, 80 * MIB);
     const options = { ...realOptions(join(disk, 'node')), initialise: true };
@@ -106,24 +106,6 @@ describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`
     const again = await NodeStore.open(options);
     expect(again.replayReport.damagedRecords).toBe(0);
     await expectAll(again, [...acknowledged, 1000]);
-    await again.close();
-  });
-
-  it('refuses what a thin disk cannot take, and what it acknowledged is there after the disk was mounted anew', async () => {
-    const disk = mountDisk(96 * MIB, 24 * MIB);
-    const options = { ...realOptions(join(disk, 'node')), initialise: true };
-    const node = await NodeStore.open(options);
-    const { acknowledged, error } = await fill(node, 0, () => undefined);
-    expect(hasCode(error, 'NodeFull', 'NodeFailed'), String(error)).toBe(true);
-    expect(acknowledged.length).toBeGreaterThanOrEqual(8);
-    const later = fill(node, 5000, () => undefined);
-    acknowledged.push(...(await later).acknowledged);
-    await expectAll(node, acknowledged);
-    await node.close();
-    run('umount', disk);
-    run('mount', '-o', 'loop', join(disk, '..', 'backing', 'image'), disk);
-    const again = await NodeStore.open({ ...options, initialise: false });
-    await expectAll(again, acknowledged);
     await again.close();
   });
 });
