@@ -197,16 +197,17 @@ export class NodeCore {
 
   /**
    * Appends a value. The caller holds the address's turn. Resolves when it is durable and found there. `admit` is
-   * asked when the value counts as queued, and throws when there is no room.
+   * asked when the value counts as queued, and throws when there is no room. `previous`: what it takes the place of.
    */
   async store(
     address: Address,
     pieces: readonly Uint8Array[],
     lengthBytes: number,
     admit: () => void,
+    previous?: Location,
   ): Promise<void> {
     const check = valueCheck(pieces, lengthBytes);
-    await this.#append({ address, pieces, lengthBytes, ...check, from: undefined, admit });
+    await this.#append({ address, pieces, lengthBytes, ...check, from: previous, admit });
   }
 
   /** Appends a tombstone for the record at `location`. The caller holds the address's turn. */

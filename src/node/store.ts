@@ -12,6 +12,7 @@ import { Fragments } from './fragments.ts';
 import type { FragmentStore, HeldBytes, ListPage, NodeHello } from './fragmentstore.ts';
 import { Guard } from './guard.ts';
 import { identityPath, initialiseIdentity, type NodeIdentity, readIdentity } from './identity.ts';
+import { Namespaces } from './namespaces.ts';
 import { type Replayed, type ReplayReport, replay } from './replay.ts';
 import {
   loadScrubCursor,
@@ -78,6 +79,7 @@ export class NodeStore implements FragmentStore {
   readonly #capacity: CapacityKeeper;
   readonly #guard: Guard;
   readonly #compactor: Compactor;
+  #namespaces: Namespaces | undefined;
   #corruptFound = 0;
 
   private constructor(
@@ -134,11 +136,17 @@ export class NodeStore implements FragmentStore {
       const verifier = await FragmentVerifier.create();
       const core = new NodeCore({ directory, clock, segments, index, committer, verifier });
       await finishOverwrites(core, replayed);
-      return new NodeStore(options, identity, core, capacity, replayed);
+      const store = new NodeStore(options, identity, core, capacity, replayed);
+      store.#namespaces = await Namespaces.open(core, store.#guard, clock);
+      return store;
     } catch (error) {
       await segments.close();
       throw error;
     }
+  }
+
+  get namespaces(): Namespaces {
+    return this.#namespaces!;
   }
 
   async hello(): Promise<NodeHello> {
@@ -224,6 +232,7 @@ export class NodeStore implements FragmentStore {
 
   /** Lets what was accepted finish, then closes the files. */
   async close(): Promise<void> {
+    await this.#namespaces?.settle().catch(() => undefined);
     if (!this.#guard.close()) return;
     await this.#compactor.idle();
     await this.#core.committer.idle();
