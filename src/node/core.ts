@@ -197,17 +197,18 @@ export class NodeCore {
 
   /**
    * Appends a value. The caller holds the address's turn. Resolves when it is durable and found there. `admit` is
-   * asked when the value counts as queued, and throws when there is no room. `previous`: what it takes the place of.
+   * asked when the value counts as queued, and throws when there is no room.
    */
   async store(
     address: Address,
     pieces: readonly Uint8Array[],
     lengthBytes: number,
     admit: () => void,
-    previous?: Location,
+    overwriting: { readonly previous?: Location | undefined; readonly timestampMs?: number | undefined } = {},
   ): Promise<void> {
     const check = valueCheck(pieces, lengthBytes);
-    await this.#append({ address, pieces, lengthBytes, ...check, from: previous, admit });
+    const { previous: from, timestampMs = this.clock.nowMs() } = overwriting;
+    await this.#append({ address, pieces, lengthBytes, ...check, from, timestampMs, admit });
   }
 
   /** Appends a tombstone for the record at `location`. The caller holds the address's turn. */
@@ -316,6 +317,7 @@ export class NodeCore {
     lengthBytes: number;
     valueCrc: number;
     from: Location | undefined;
+    timestampMs?: number;
     admit?: () => void;
   }): Promise<void> {
     const { address } = record;
@@ -334,7 +336,7 @@ export class NodeCore {
         pieces: record.pieces,
         valueLengthBytes: record.lengthBytes,
         valueCrc: record.valueCrc,
-        timestampMs: this.clock.nowMs(),
+        timestampMs: record.timestampMs ?? this.clock.nowMs(),
         previousSegment: record.from?.segment.number ?? 0,
         previousOffset: record.from?.offset ?? 0,
         durable: (segment, offset) => {

@@ -162,7 +162,7 @@ export class Namespace {
    * Overwrites what is there unless the namespace is write-once. Durable when it resolves.
    * @throws QuotaExceeded, NodeFull, InvalidArgument for a key that is too long
    */
-  async set(key: Uint8Array, value: Uint8Array): Promise<SetOutcome> {
+  async set(key: Uint8Array, value: Uint8Array, timestampMs?: number): Promise<SetOutcome> {
     const { core, guard } = this.#parts;
     const address = this.#address(key);
     const leave = await core.enter(address);
@@ -173,7 +173,7 @@ export class Namespace {
       const old = core.locate(address);
       if (old !== undefined && this.#settings.worm) return 'worm';
       if (old?.lengthBytes === value.length && (await this.#holds(address, value))) return 'same';
-      await this.#store(address, value, old);
+      await this.#store(address, value, old, timestampMs);
       if (old !== undefined && !this.#removed) burying = core.tombstone(address, old);
       return 'stored';
     } finally {
@@ -183,7 +183,12 @@ export class Namespace {
     }
   }
 
-  async #store(address: Address, value: Uint8Array, old: Location | undefined): Promise<void> {
+  async #store(
+    address: Address,
+    value: Uint8Array,
+    old: Location | undefined,
+    timestampMs: number | undefined,
+  ): Promise<void> {
     const { core, guard } = this.#parts;
     const growth = value.length - (old?.lengthBytes ?? 0);
     this.#admit(growth);
@@ -191,7 +196,7 @@ export class Namespace {
     try {
       const spanBytes = appendSpanBytes(value.length, address.key.length);
       const admit = () => guard.admit(core.committer.queuedBytes + spanBytes);
-      await core.store(address, [value], value.length, admit, old);
+      await core.store(address, [value], value.length, admit, { previous: old, timestampMs });
     } finally {
       this.#reservedBytes -= growth;
     }

@@ -149,6 +149,12 @@ export class NodeStore implements FragmentStore {
     return this.#namespaces!;
   }
 
+  /** Where the next record goes. */
+  get appendPosition(): { readonly segment: number; readonly offset: number } {
+    const { active, nextNumber } = this.#core.segments;
+    return { segment: active?.number ?? nextNumber, offset: active?.sizeBytes ?? 0 };
+  }
+
   async hello(): Promise<NodeHello> {
     this.#guard.assertServing();
     await this.checkDirectory();

@@ -57,7 +57,7 @@ export class SystemRecords {
       try {
         this.#guard.assertServing();
         const old = this.#core.locate(address);
-        await this.#core.store(address, [bytes], bytes.length, () => undefined, old);
+        await this.#core.store(address, [bytes], bytes.length, () => undefined, { previous: old });
         if (old !== undefined) await this.#core.tombstone(address, old);
       } finally {
         leave();
