@@ -22,6 +22,8 @@ import { readRecord, readValue } from './value.ts';
 
 /** Sequential ids that one durable record reserves; after a crash as many may be skipped, none is given out twice. */
 const IDS_PER_RESERVATION = 4096n;
+/** Entries of a page, however long they take. */
+const SCANNED_MIN = 64;
 
 export interface NamespaceSettings {
   readonly name: Buffer;
@@ -260,8 +262,8 @@ export class Namespace {
   }
 
   /**
-   * Entries behind `after` (exclusive) in order of insertion, or before it when `backwards`, as many as `limit` and the time allow, and one
-   * at least. undefined at the end.
+   * Entries behind `after` (exclusive) in order of insertion, or before it when `backwards`, as many as `limit` and the time allow, and
+   * SCANNED_MIN at least if there are. undefined at the end.
    */
   async scan(
     after: Place | undefined,
@@ -281,8 +283,8 @@ export class Namespace {
         cursor = place;
         const entry = await this.#entryAt(place);
         if (entry !== undefined) entries.push(entry);
-        const enough = entries.length >= limit || clock.monotonicMs() >= untilMs;
-        if (enough && entries.length > 0) return { entries, cursor };
+        const isOver = entries.length >= SCANNED_MIN && clock.monotonicMs() >= untilMs;
+        if (entries.length >= limit || isOver) return { entries, cursor };
       }
     }
     return entries.length > 0 ? { entries, cursor: cursor! } : undefined;
