@@ -99,6 +99,7 @@ async function listenPlain(
     ...{ store, clock, random, adminPassword, version },
     waiters: new Waiters(),
     startedAtMs: clock.nowMs(),
+    onFault: (err) => log.error({ err }, 'a request ended with an error of ours'),
   };
   const server = createServer();
   const listener = await listen(

@@ -19,7 +19,8 @@ import { HASH_SLICE_BYTES } from './trailercheck.ts';
 /** Names deleted at once; more are taken in turns. */
 const DELETES_IN_FLIGHT_MAX = 1024;
 
-function validName(name: Uint8Array): void {
+/** @throws InvalidArgument */
+export function validName(name: Uint8Array): void {
   if (name.length !== FRAGMENT_NAME_BYTES) {
     throw new HoldfastError('InvalidArgument', {
       detail: `a fragment name has ${FRAGMENT_NAME_BYTES} bytes, not ${name.length}`,
@@ -27,7 +28,8 @@ function validName(name: Uint8Array): void {
   }
 }
 
-function storedLength(pieces: readonly Uint8Array[]): number {
+/** Bytes of all pieces. @throws InvalidArgument when no stored fragment has that many */
+export function storedLength(pieces: readonly Uint8Array[]): number {
   let lengthBytes = 0;
   for (const piece of pieces) lengthBytes += piece.length;
   if (lengthBytes < TRAILER_BYTES || lengthBytes > STORED_FRAGMENT_BYTES_MAX) {

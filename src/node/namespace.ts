@@ -10,6 +10,7 @@ import { appendSpanBytes } from './committer.ts';
 import type { Location, NodeCore } from './core.ts';
 import { Fragments } from './fragments.ts';
 import type { Guard } from './guard.ts';
+import { Registers, type StoredRegister } from './registers.ts';
 import { nextPlaces, offsetOf, type Place, placeOf, segmentOf } from './scanorder.ts';
 import {
   decodeRecord,
@@ -71,11 +72,14 @@ export interface StoredState {
   readonly version: number;
   readonly nextId: bigint;
   readonly idsVersion: number;
+  readonly registers: readonly StoredRegister[];
 }
 
 export class Namespace {
   readonly id: number;
   readonly fragments: Fragments;
+  /** Of the logs of gateways that keep fragments here. */
+  readonly registers: Registers;
   readonly #parts: NamespaceParts;
   #settings: NamespaceSettings;
   #version: number;
@@ -97,6 +101,7 @@ export class Namespace {
     this.#reservedIds = stored.nextId;
     this.#idsVersion = stored.idsVersion;
     this.fragments = new Fragments(parts.core, parts.guard, id);
+    this.registers = new Registers(parts.system, id, stored.registers);
   }
 
   get settings(): NamespaceSettings {
@@ -192,18 +197,33 @@ export class Namespace {
     timestampMs: number | undefined,
   ): Promise<void> {
     const { core, guard } = this.#parts;
-    const growth = value.length - (old?.lengthBytes ?? 0);
-    this.#admit(growth);
-    this.#reservedBytes += growth;
+    const release = this.reserve(value.length - (old?.lengthBytes ?? 0));
     try {
       const spanBytes = appendSpanBytes(value.length, address.key.length);
       const admit = () => guard.admit(core.committer.queuedBytes + spanBytes);
       await core.store(address, [value], value.length, admit, { previous: old, timestampMs });
     } finally {
-      this.#reservedBytes -= growth;
+      release();
     }
     // A removal that came in between has dropped everything else already.
     if (this.#removed) core.dropNamespace(this.id);
+  }
+
+  /**
+   * Counts bytes against the quota that are about to be stored; call the result when they are, or are not to be.
+   * @throws QuotaExceeded
+   */
+  reserve(bytes: number): () => void {
+    const { maxBytes, name } = this.#settings;
+    if (maxBytes > 0 && bytes > 0 && this.dataBytes + this.#reservedBytes + bytes > maxBytes) {
+      throw new HoldfastError('QuotaExceeded', {
+        detail: `the namespace "${name}" may hold ${maxBytes} bytes and holds ${this.dataBytes}`,
+      });
+    }
+    this.#reservedBytes += bytes;
+    return () => {
+      this.#reservedBytes -= bytes;
+    };
   }
 
   /** Durable when it resolves. False when there is none. */
@@ -360,15 +380,6 @@ export class Namespace {
     if (!decodeRecord(bytes, 0, offset, segment.crcSeed, header)) return undefined;
     const { keyLengthBytes, valueLengthBytes: lengthBytes } = header;
     return { segment, offset, lengthBytes, keyLengthBytes };
-  }
-
-  #admit(growth: number): void {
-    const { maxBytes } = this.#settings;
-    if (maxBytes === 0 || growth <= 0) return;
-    if (this.dataBytes + this.#reservedBytes + growth <= maxBytes) return;
-    throw new HoldfastError('QuotaExceeded', {
-      detail: `the namespace "${this.#settings.name}" may hold ${maxBytes} bytes and holds ${this.dataBytes}`,
-    });
   }
 
   #address(key: Uint8Array): Address {

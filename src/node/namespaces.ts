@@ -5,6 +5,7 @@ import { DEFAULT_NAMESPACE, NAMESPACE_LIMIT } from './address.ts';
 import type { NodeCore } from './core.ts';
 import type { Guard } from './guard.ts';
 import { Namespace, type NamespaceParts, type NamespaceSettings, type StoredState } from './namespace.ts';
+import type { StoredRegister, Writer } from './registers.ts';
 import { type SystemRecord, SystemRecords } from './systemrecords.ts';
 
 export const NAMESPACE_NAME_BYTES_MAX = 128;
@@ -27,7 +28,11 @@ function newState(name: Uint8Array): StoredState {
     frozen: false,
     maxBytes: 0,
   };
-  return { settings, version: 0, nextId: 0n, idsVersion: 0 };
+  return { settings, version: 0, nextId: 0n, idsVersion: 0, registers: [] };
+}
+
+function registerIn(namespace: number, key: string, { value, version }: SystemRecord): StoredRegister[] {
+  return key.startsWith(`register/${namespace}/`) ? [{ writer: value as Writer, version }] : [];
 }
 
 function withIds(state: StoredState, ids: SystemRecord | undefined): StoredState {
@@ -53,14 +58,19 @@ export class Namespaces {
     const system = new SystemRecords(core, guard);
     const namespaces = new Namespaces({ core, guard, clock, system });
     const records = await system.readAll();
+    const registersOf = (id: number) => [...records].flatMap(([key, record]) => registerIn(id, key, record));
     for (const [key, record] of records) {
-      const [kind, id] = key.split('/');
-      if (kind === 'namespace') namespaces.#load(Number(id), record, records.get(`ids/${id}`));
+      const [kind, text] = key.split('/');
+      const id = Number(text);
+      if (kind === 'namespace') namespaces.#load(id, record, records.get(`ids/${id}`), registersOf(id));
     }
     if (!namespaces.#byName.has(DEFAULT_NAME.toString('hex'))) {
       namespaces.#add(
         DEFAULT_NAMESPACE,
-        withIds(newState(DEFAULT_NAME), records.get(`ids/${DEFAULT_NAMESPACE}`)),
+        withIds(
+          { ...newState(DEFAULT_NAME), registers: registersOf(DEFAULT_NAMESPACE) },
+          records.get(`ids/${DEFAULT_NAMESPACE}`),
+        ),
       );
     }
     return namespaces;
@@ -117,7 +127,12 @@ export class Namespaces {
     return namespace;
   }
 
-  #load(id: number, { value, version }: SystemRecord, ids: SystemRecord | undefined): void {
+  #load(
+    id: number,
+    { value, version }: SystemRecord,
+    ids: SystemRecord | undefined,
+    registers: readonly StoredRegister[],
+  ): void {
     const { name, password, removed, ...others } = value as StoredNamespace;
     this.#nextNamespace = Math.max(this.#nextNamespace, id + 1);
     if (removed) {
@@ -125,7 +140,7 @@ export class Namespaces {
       return;
     }
     const settings = { ...others, name: Buffer.from(name, 'hex'), password: Buffer.from(password, 'hex') };
-    this.#add(id, withIds({ settings, version, nextId: 0n, idsVersion: 0 }, ids));
+    this.#add(id, withIds({ settings, version, nextId: 0n, idsVersion: 0, registers }, ids));
   }
 
   #add(id: number, state: StoredState): void {

@@ -14,6 +14,8 @@ export interface ZdbContext {
   readonly adminPassword: Buffer;
   readonly waiters: Waiters;
   readonly startedAtMs: number;
+  /** An error of ours that no client can be told. */
+  readonly onFault: (error: unknown) => void;
   /** Of this software. */
   readonly version: string;
 }

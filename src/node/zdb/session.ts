@@ -3,6 +3,9 @@ import { hasCode } from '../../base/errors.ts';
 import { Bulk, type RespFailure, type RespValue, SimpleString } from '../../base/resp/values.ts';
 import { MINUTE_MS, SECOND_MS } from '../../base/units.ts';
 import { type Answer, LastReply, type Peer, type Session } from '../server/session.ts';
+import { greeting, greetsUs, runExtension } from '../wire/extension.ts';
+import { EXTENSION } from '../wire/protocol.ts';
+import type { Scope } from '../wire/verbs.ts';
 import { auth, select } from './access.ts';
 import {
   type Arguments,
@@ -106,6 +109,8 @@ const commands: Readonly<Record<CommandName, Command>> = {
 export class ZdbSession implements Session {
   readonly #context: ZdbContext;
   readonly #state: ZdbState;
+  /** It has said that it knows our extension. */
+  #isExtended = false;
 
   constructor(context: ZdbContext, _peer: Peer) {
     this.#context = context;
@@ -121,7 +126,14 @@ export class ZdbSession implements Session {
     if (this.#state.namespace.removed) {
       return new LastReply(failure('Your active namespace is not available anymore (probably removed).'));
     }
-    const name = commandName(request[0]!.toString());
+    const word = request[0]!.toString();
+    if (word === EXTENSION && this.#isExtended)
+      return runExtension(request, this.#scope, this.#context.onFault);
+    if (word === 'HELLO' && greetsUs(request)) {
+      this.#isExtended = true;
+      return greeting(this.#scope);
+    }
+    const name = commandName(word);
     if (name === undefined) return notSupported;
     const reply = await this.#run(name, request.slice(1));
     this.#context.waiters.ran(this.#state.namespace.id, name);
@@ -129,6 +141,11 @@ export class ZdbSession implements Session {
   }
 
   close(): void {}
+
+  get #scope(): Scope {
+    const { namespace, mayWrite } = this.#state;
+    return { store: this.#context.store, namespace, mayWrite };
+  }
 
   async #run(name: CommandName, args: Arguments): Promise<RespValue> {
     try {

@@ -145,6 +145,9 @@ export async function fuzzSessions(seed: number, requests: number): Promise<numb
   const { clock } = simulatedOptions(new SimulatedDisk(seed), prng);
   const context = {
     ...{ store, clock, random: prng, waiters: new Waiters(), startedAtMs: 0, version: '0' },
+    onFault: (error: unknown) => {
+      throw error;
+    },
     adminPassword: Buffer.alloc(0),
   };
   const peer = { transport: 'plain', address: '', fingerprint: undefined } as const;
