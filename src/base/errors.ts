@@ -213,6 +213,16 @@ const table = {
     retryable: true,
   },
   NodeFull: { httpStatus: 507, s3: 'InsufficientStorage', message: 'The node has no space left.' },
+  QuotaExceeded: {
+    httpStatus: 507,
+    s3: 'InsufficientStorage',
+    message: 'The namespace on the node has no space left.',
+  },
+  TokenSuperseded: {
+    httpStatus: 503,
+    s3: 'ServiceUnavailable',
+    message: 'Another gateway has taken over this log.',
+  },
   NodeFailed: {
     httpStatus: 503,
     s3: 'ServiceUnavailable',

@@ -5,7 +5,7 @@
 import './threadpool.ts';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { HoldfastError } from '../base/errors.ts';
-import { settings } from '../config/schema.ts';
+import { type Setting, settings } from '../config/schema.ts';
 import { version } from '../config/version.ts';
 import { exitCodes } from './exitcodes.ts';
 
@@ -22,9 +22,9 @@ function collect(value: string, earlier: string[] | undefined): string[] {
 }
 
 /** Flags of the settings that have one, on a command that starts a server. */
-function addSettingFlags(command: Command): Command {
-  for (const setting of Object.values(settings)) {
-    if (!('flag' in setting)) continue;
+function addSettingFlags(command: Command, name: 'serve' | 'node'): Command {
+  for (const setting of Object.values(settings) as Setting[]) {
+    if (setting.flag === undefined || !(setting.commands ?? ['serve']).includes(name)) continue;
     const byDefault =
       setting.default === undefined || Array.isArray(setting.default) ? '' : ` (default ${setting.default})`;
     const help = `${setting.help}${byDefault}`;
@@ -45,9 +45,18 @@ function build(): Command {
     .command('serve')
     .description('serve S3, with an embedded grid of nodes unless the configuration says otherwise')
     .option('--config <file>', 'configuration file (TOML)');
-  addSettingFlags(serve).action(async (_options, command: Command) => {
+  addSettingFlags(serve, 'serve').action(async (_options, command: Command) => {
     const { serveCommand } = await import('./commands/serve.ts');
     process.exitCode = await serveCommand(flagsByName(command));
+  });
+
+  const node = program
+    .command('node')
+    .description('run a 3Node: a daemon that keeps fragments for gateways, and speaks the 0-db protocol')
+    .option('--config <file>', 'configuration file (TOML)');
+  addSettingFlags(node, 'node').action(async (_options, command: Command) => {
+    const { nodeCommand } = await import('./commands/node.ts');
+    process.exitCode = await nodeCommand(flagsByName(command));
   });
 
   const online = (command: Command) =>

@@ -56,6 +56,8 @@ export class Config {
 }
 
 export interface ConfigInput {
+  /** Whose flags were given; `serve` when left out. */
+  readonly command?: 'serve' | 'node';
   /** Flags that were given, by the flag's name. */
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -68,8 +70,10 @@ export function loadConfig(input: ConfigInput): Config {
   const path = input.file ?? input.environment['HOLDFAST_CONFIG'] ?? defaultFile(input.environment);
   const fromFile = path === undefined ? new Map<string, Sourced>() : readConfigFile(path);
   const values = new Map<SettingName, Sourced>();
+  const command = input.command ?? 'serve';
   for (const [name, setting] of Object.entries(settings) as [SettingName, Setting][]) {
-    const raw = pick(name, setting, input, fromFile);
+    const isOurs = (setting.commands ?? ['serve']).includes(command);
+    const raw = pick(name, setting, isOurs ? input : { ...input, flags: {} }, fromFile);
     values.set(name, {
       value: raw.value === undefined ? undefined : convert(setting, raw),
       source: raw.source,
@@ -235,6 +239,9 @@ function checkTogether(config: Config): void {
     });
   }
   parseAddress(config.string('s3.listen'), config.source('s3.listen'));
+  if (config.string('node.listen') !== 'off') {
+    parseAddress(config.string('node.listen'), config.source('node.listen'));
+  }
   if (config.string('admin.listen') !== 'off') {
     parseAddress(config.string('admin.listen'), config.source('admin.listen'));
   }

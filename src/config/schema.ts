@@ -10,6 +10,8 @@ export interface Setting {
   readonly default: string | number | boolean | readonly string[] | undefined;
   /** Without the leading dashes; settings without it cannot be given on the command line. */
   readonly flag?: string;
+  /** The commands that it belongs to; `serve` alone where it does not say. */
+  readonly commands?: readonly ('serve' | 'node')[];
   readonly help: string;
   readonly min?: number;
   readonly max?: number;
@@ -122,10 +124,61 @@ export const settings = {
     max: 3650,
     help: 'days in which every byte is verified once',
   },
+  'node.data': {
+    type: 'string',
+    default: './holdfast-node',
+    flag: 'data',
+    commands: ['node'],
+    help: 'directory of the node, and all of its state',
+  },
+  'node.listen': {
+    type: 'string',
+    default: '127.0.0.1:9900',
+    flag: 'listen',
+    commands: ['node'],
+    help: 'address for the 0-db protocol without TLS; "off" for none',
+  },
+  'node.admin-password-file': {
+    type: 'string',
+    default: undefined,
+    flag: 'admin-password-file',
+    commands: ['node'],
+    help: 'file with the password of the administrator; without one everybody is an administrator, as in 0-db',
+  },
+  'node.capacity': {
+    type: 'bytes',
+    default: undefined,
+    flag: 'capacity',
+    commands: ['node'],
+    help: 'bytes that the node may occupy, for example "500GiB"; the file system\'s size when absent',
+  },
+  'node.connections': {
+    type: 'integer',
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    commands: ['node'],
+    help: 'connections that may be open at once',
+  },
+  'node.scrub-rate': {
+    type: 'bytes',
+    default: '20MiB',
+    commands: ['node'],
+    help: 'bytes per second that the scrub reads at most',
+  },
+  'node.scrub-days': {
+    type: 'integer',
+    default: 30,
+    min: 1,
+    max: 3650,
+    commands: ['node'],
+    help: 'days in which every byte is verified once',
+  },
   'log.level': {
     type: 'string',
     default: 'info',
     flag: 'log-level',
+    commands: ['serve', 'node'],
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
     help: 'what is logged',
   },
@@ -133,6 +186,7 @@ export const settings = {
     type: 'string',
     default: 'auto',
     flag: 'log-format',
+    commands: ['serve', 'node'],
     choices: ['auto', 'pretty', 'json'],
     help: 'pretty on a terminal and JSON elsewhere, unless one is named',
   },

@@ -2,12 +2,12 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { Task } from '../base/task.ts';
 import { DAY_MS, SECOND_MS } from '../base/units.ts';
 import type { Config } from '../config/load.ts';
 import { repairKeysOf } from '../crypto/gridkeys.ts';
 import { EpochKeyring } from '../crypto/keyring.ts';
 import { Healer } from '../healing/healer.ts';
-import { Task } from '../healing/task.ts';
 import { createObjects, type Objects } from '../objects/service.ts';
 import { createStripeEngine } from '../stripes/engine/create.ts';
 import { Stripes } from '../stripes/store.ts';

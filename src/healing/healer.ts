@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { Task, type TaskLog } from '../base/task.ts';
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { Grid, GridNode, NodeState } from '../grid/types.ts';
@@ -20,7 +21,6 @@ import { LossWatch } from './losses.ts';
 import { Repairer } from './repairer.ts';
 import { Scrubber, type ScrubCounts } from './scrubber.ts';
 import { StripeCounter } from './summary.ts';
-import { Task, type TaskLog } from './task.ts';
 import { TombSweeper } from './tombs.ts';
 import { Transcoder } from './transcoder.ts';
 

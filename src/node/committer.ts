@@ -12,6 +12,7 @@ import { HoldfastError } from '../base/errors.ts';
 import { Gate } from '../base/limits.ts';
 import type { Random } from '../base/random.ts';
 import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
+import type { Address } from './address.ts';
 import { appendDurably } from './append.ts';
 import { DIRECT_ALIGNMENT_BYTES, type DiskFile, SyncFailed } from './disk.ts';
 import { identityPath } from './identity.ts';
@@ -37,11 +38,10 @@ const KEPT_SLAB_BYTES_MAX = 1024 * 1024;
  * smaller is not worth the blocks, and is read again sooner.
  */
 const ALIGNED_BYTES_MIN = 256 * 1024;
-const HEAD_BYTES = RECORD_HEADER_BYTES + FRAGMENT_NAME_BYTES;
 
 export interface Append {
   readonly flags: number;
-  readonly name: Uint8Array;
+  readonly address: Address;
   /** Unchanged until settled. */
   readonly pieces: readonly Uint8Array[];
   readonly valueLengthBytes: number;
@@ -67,8 +67,12 @@ export interface CommitterOptions {
 
 const NO_KEY = new Uint8Array(0);
 
-export function appendSpanBytes(valueLengthBytes: number): number {
-  return recordSpanBytes(FRAGMENT_NAME_BYTES, valueLengthBytes);
+export function appendSpanBytes(valueLengthBytes: number, keyLengthBytes = FRAGMENT_NAME_BYTES): number {
+  return recordSpanBytes(keyLengthBytes, valueLengthBytes);
+}
+
+function spanBytesFor({ address, valueLengthBytes }: Append): number {
+  return recordSpanBytes(address.key.length, valueLengthBytes);
 }
 
 export class Committer {
@@ -172,7 +176,7 @@ export class Committer {
   async #segmentForNext(): Promise<Segment | undefined> {
     const active = this.#segments.active;
     const next = this.#queue[0];
-    const span = next ? appendSpanBytes(next.valueLengthBytes) : 0;
+    const span = next ? spanBytesFor(next) : 0;
     const room = active ? this.#options.segmentBytesMax - active.sizeBytes : 0;
     if (active && room >= span && this.#sealWaiters.length === 0) return active;
     try {
@@ -206,7 +210,7 @@ export class Committer {
     let room = this.#options.segmentBytesMax - segment.sizeBytes;
     let count = 0;
     for (const append of this.#queue) {
-      const span = appendSpanBytes(append.valueLengthBytes);
+      const span = spanBytesFor(append);
       if (span > room && count > 0) break;
       room -= span;
       count++;
@@ -233,7 +237,7 @@ export class Committer {
     this.#segments.grow(segment, writtenBytes);
     let offset = start + leadBytes;
     for (const append of batch) {
-      const spanBytes = appendSpanBytes(append.valueLengthBytes);
+      const spanBytes = spanBytesFor(append);
       this.gate.release(spanBytes);
       append.durable(segment, offset);
       offset += spanBytes;
@@ -269,10 +273,9 @@ export class Committer {
     let offset = segment.sizeBytes + leadBytes;
     let sequence = this.#lastSequence;
     for (const append of batch) {
-      const spanBytes = appendSpanBytes(append.valueLengthBytes);
+      const spanBytes = spanBytesFor(append);
       this.#fillHeader(append, ++sequence);
-      encodeRecord(slab, used, this.#header, append.name, offset, segment.crcSeed);
-      used += HEAD_BYTES;
+      used += encodeRecord(slab, used, this.#header, append.address.key, offset, segment.crcSeed);
       for (const piece of append.pieces) {
         if (piece.length < COPIED_PIECE_BYTES_MAX) {
           slab.set(piece, used);
@@ -282,7 +285,7 @@ export class Committer {
           from = used;
         }
       }
-      const padding = spanBytes - HEAD_BYTES - append.valueLengthBytes;
+      const padding = spanBytes - RECORD_HEADER_BYTES - append.address.key.length - append.valueLengthBytes;
       slab.fill(0, used, used + padding);
       used += padding;
       offset += spanBytes;
@@ -313,7 +316,8 @@ export class Committer {
   #fillHeader(append: Append, sequence: number): void {
     const header = this.#header;
     header.flags = append.flags;
-    header.keyLengthBytes = FRAGMENT_NAME_BYTES;
+    header.keyLengthBytes = append.address.key.length;
+    header.namespace = append.address.namespace;
     header.valueLengthBytes = append.valueLengthBytes;
     header.sequence = sequence;
     header.durableThrough = this.#lastSequence;
@@ -326,7 +330,7 @@ export class Committer {
   #slabFor(batch: readonly Append[], aligned: boolean): Buffer {
     let bytes = aligned ? 2 * DIRECT_ALIGNMENT_BYTES : 0;
     for (const append of batch) {
-      bytes += appendSpanBytes(append.valueLengthBytes);
+      bytes += spanBytesFor(append);
       for (const piece of append.pieces) if (piece.length >= COPIED_PIECE_BYTES_MAX) bytes -= piece.length;
     }
     if (bytes <= this.#slab.length) return this.#slab;
@@ -358,14 +362,14 @@ export class Committer {
   }
 
   #settleFailed(append: Append, error: HoldfastError): void {
-    this.gate.release(appendSpanBytes(append.valueLengthBytes));
+    this.gate.release(spanBytesFor(append));
     append.failed(error);
   }
 }
 
 function spanBytesOf(batch: readonly Append[]): number {
   let bytes = 0;
-  for (const append of batch) bytes += appendSpanBytes(append.valueLengthBytes);
+  for (const append of batch) bytes += spanBytesFor(append);
   return bytes;
 }
 

@@ -12,6 +12,7 @@
  * stable storage. A record that cannot be read stops the draining with FragmentCorrupt until healing has replaced it.
  */
 import { MIB } from '../base/units.ts';
+import { addressOf, copyOf } from './address.ts';
 import type { NodeCore } from './core.ts';
 import { FLAG_DELETE, FLAG_VOID, SEGMENT_HEADER_BYTES } from './segmentformat.ts';
 import type { Segment } from './segments.ts';
@@ -147,16 +148,18 @@ export class Compactor {
           if (header.flags & FLAG_DELETE) {
             const { previousSegment, previousOffset } = header;
             if (previousSegment === segment.number || !core.segments.has(previousSegment)) return undefined;
-            const name = Buffer.from(key);
+            const address = copyOf(addressOf(header.namespace, key));
             moves.push(async () => {
-              await core.moveTombstone(name, previousSegment, previousOffset);
+              await core.moveTombstone(address, previousSegment, previousOffset);
               return spanBytes;
             });
           } else {
-            const location = { segment, offset: at, lengthBytes: header.valueLengthBytes };
-            if (!core.isAt(key, location)) return undefined;
-            const name = Buffer.from(key);
-            moves.push(() => core.move(name, location));
+            const { keyLengthBytes, valueLengthBytes: lengthBytes } = header;
+            const location = { segment, offset: at, lengthBytes, keyLengthBytes };
+            const found = addressOf(header.namespace, key);
+            if (!core.isAt(found, location)) return undefined;
+            const address = copyOf(found);
+            moves.push(() => core.move(address, location));
           }
           collectedBytes += spanBytes;
           return collectedBytes < budgetBytes;
@@ -175,7 +178,8 @@ export class Compactor {
     this.#position = undefined;
     for (let id = 0; id < index.entryLimit && segment.liveBytes > 0; id++) {
       if (!index.isLive(id) || index.segment(id) !== segment.number) continue;
-      await this.#core.move(Buffer.from(index.name(id)), this.#core.locationOf(id));
+      const address = await this.#core.addressOfEntry(id);
+      if (address !== undefined) await this.#core.move(address, this.#core.locationOf(id));
     }
     if (segment.liveBytes > 0) return 0;
     await segments.remove(segment);

@@ -6,7 +6,7 @@
 import { mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
+import { type Address, addressOf, DEFAULT_NAMESPACE, isPlain, namespaceOf } from './address.ts';
 import { appendSpanBytes, type Committer } from './committer.ts';
 import { crc32c } from './crc32c.ts';
 import type { EntryId, FragmentIndex } from './fragmentindex.ts';
@@ -22,16 +22,33 @@ import {
   type RecordHeader,
 } from './segmentformat.ts';
 import type { Segment, SegmentSet } from './segments.ts';
-import { type FragmentVerifier, trailerFits, trailerOfPieces } from './trailercheck.ts';
+import { type FragmentVerifier, type ReadStored, trailerFits, trailerOfPieces } from './trailercheck.ts';
 
-/** Where a record lies and how long its value is. */
+/** Where a record lies, and how long its key and its value are. */
 export interface Location {
   readonly segment: Segment;
   readonly offset: number;
   readonly lengthBytes: number;
+  readonly keyLengthBytes: number;
 }
 
-const VALUE_AT_BYTES = RECORD_HEADER_BYTES + FRAGMENT_NAME_BYTES;
+/** What a namespace holds. */
+export interface Holdings {
+  readonly entries: number;
+  /** Of values. */
+  readonly dataBytes: number;
+  /** Of keys. */
+  readonly keyBytes: number;
+}
+
+function valueAt({ offset, keyLengthBytes }: Location): number {
+  return offset + RECORD_HEADER_BYTES + keyLengthBytes;
+}
+
+function spanBytesAt({ lengthBytes, keyLengthBytes }: Location): number {
+  return appendSpanBytes(lengthBytes, keyLengthBytes);
+}
+
 /** A read that meets compaction looks the name up again this often. */
 export const LOOKUPS_MAX = 8;
 
@@ -65,6 +82,7 @@ export class NodeCore {
   readonly turns = new KeyTurns();
   readonly #verifier: FragmentVerifier;
   #liveBytes = 0;
+  readonly #holdings = new Map<number, { entries: number; dataBytes: number; keyBytes: number }>();
 
   constructor(options: CoreOptions) {
     this.directory = options.directory;
@@ -74,6 +92,7 @@ export class NodeCore {
     this.committer = options.committer;
     this.#verifier = options.verifier;
     for (const segment of this.segments.all()) this.#liveBytes += segment.liveBytes;
+    for (let id = 0; id < this.index.entryLimit; id++) if (this.index.isLive(id)) this.#count(id, 1);
   }
 
   /** Bytes of records that are neither deleted nor superseded. */
@@ -81,20 +100,41 @@ export class NodeCore {
     return this.#liveBytes;
   }
 
-  locate(name: Uint8Array): Location | undefined {
-    const id = this.index.find(name);
+  holdings(namespace: number): Holdings {
+    return this.#holdings.get(namespace) ?? { entries: 0, dataBytes: 0, keyBytes: 0 };
+  }
+
+  locate({ name, tag }: Address): Location | undefined {
+    const id = this.index.find(name, tag);
     return id < 0 ? undefined : this.locationOf(id);
+  }
+
+  /** The whole address of an entry; undefined when its key cannot be read any more. */
+  async addressOfEntry(id: EntryId): Promise<Address | undefined> {
+    const tag = this.index.tag(id);
+    const name = Buffer.from(this.index.name(id));
+    if (isPlain(tag)) return { namespace: namespaceOf(tag), key: name, name, tag };
+    const location = this.locationOf(id);
+    const key = Buffer.alloc(location.keyLengthBytes);
+    const count = await this.segments.read(location.segment, key, location.offset + RECORD_HEADER_BYTES);
+    const address = addressOf(namespaceOf(tag), key);
+    return count === key.length && name.equals(address.name) ? address : undefined;
   }
 
   locationOf(id: EntryId): Location {
     const segment = this.segments.get(this.index.segment(id));
     if (!segment)
       throw new RangeError(`the index names segment ${this.index.segment(id)}, which is not there`);
-    return { segment, offset: this.index.offset(id), lengthBytes: this.index.lengthBytes(id) };
+    return {
+      segment,
+      offset: this.index.offset(id),
+      lengthBytes: this.index.lengthBytes(id),
+      keyLengthBytes: this.index.keyLengthBytes(id),
+    };
   }
 
-  isAt(name: Uint8Array, location: Location): boolean {
-    const id = this.index.find(name);
+  isAt({ name, tag }: Address, location: Location): boolean {
+    const id = this.index.find(name, tag);
     return (
       id >= 0 &&
       this.index.segment(id) === location.segment.number &&
@@ -104,30 +144,39 @@ export class NodeCore {
 
   /** The count is smaller where the file ends too early. */
   read(location: Location, offsetBytes: number, target: Uint8Array): Promise<number> {
-    return this.segments.read(location.segment, target, location.offset + VALUE_AT_BYTES + offsetBytes);
+    return this.segments.read(location.segment, target, valueAt(location) + offsetBytes);
   }
 
   /** The bytes from `offsetBytes` of the value, when its file is open and one of this machine's. */
-  hold({ segment, offset }: Location, offsetBytes: number): HeldBytes | undefined {
+  hold(location: Location, offsetBytes: number): HeldBytes | undefined {
+    const { segment } = location;
     const descriptor = this.segments.holdOpen(segment);
     if (descriptor === undefined) return undefined;
     return {
       descriptor,
-      positionBytes: offset + VALUE_AT_BYTES + offsetBytes,
+      positionBytes: valueAt(location) + offsetBytes,
       release: () => this.segments.release(segment),
     };
   }
 
   /** Do the value and its trailer match each other and the record? What the disk cannot read does not. */
-  async isIntact(location: Location): Promise<boolean> {
+  isIntact(location: Location): Promise<boolean> {
+    return this.#isIntact(location, false);
+  }
+
+  /** The same of any value: one that is no fragment has to match the CRC in its record. */
+  isAsStored(location: Location): Promise<boolean> {
+    return this.#isIntact(location, true);
+  }
+
+  async #isIntact(location: Location, byCrc: boolean): Promise<boolean> {
     try {
-      const head = await this.#readHead(location);
-      const byTrailer = head !== undefined && !(head.flags & FLAG_VALUE_CRC);
-      return await this.#verifier.isIntact(
-        location.lengthBytes,
-        byTrailer ? head.valueCrc : undefined,
-        async (target, offsetBytes) => (await this.read(location, offsetBytes, target)) === target.length,
-      );
+      const head = await this.readHead(location);
+      const read: ReadStored = async (target, offsetBytes) =>
+        (await this.read(location, offsetBytes, target)) === target.length;
+      const hasCrc = head !== undefined && (head.flags & FLAG_VALUE_CRC) !== 0;
+      if (hasCrc && byCrc) return await this.#verifier.matchesCrc(location.lengthBytes, head.valueCrc, read);
+      return await this.#verifier.isIntact(location.lengthBytes, hasCrc ? undefined : head?.valueCrc, read);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EIO') return false;
       throw error;
@@ -135,8 +184,8 @@ export class NodeCore {
   }
 
   /** The record's header; undefined when it is damaged. */
-  async #readHead(location: Location): Promise<RecordHeader | undefined> {
-    const bytes = Buffer.alloc(VALUE_AT_BYTES);
+  async readHead(location: Location): Promise<RecordHeader | undefined> {
+    const bytes = Buffer.alloc(RECORD_HEADER_BYTES + location.keyLengthBytes);
     await this.segments.read(location.segment, bytes, location.offset);
     return this.#decodeHead(location, bytes);
   }
@@ -147,37 +196,43 @@ export class NodeCore {
   }
 
   /**
-   * Appends a value. The caller holds the name's turn. Resolves when it is durable and found under its name. `admit` is
+   * Appends a value. The caller holds the address's turn. Resolves when it is durable and found there. `admit` is
    * asked when the value counts as queued, and throws when there is no room.
    */
   async store(
-    name: Uint8Array,
+    address: Address,
     pieces: readonly Uint8Array[],
     lengthBytes: number,
     admit: () => void,
+    overwriting: { readonly previous?: Location | undefined; readonly timestampMs?: number | undefined } = {},
   ): Promise<void> {
     const check = valueCheck(pieces, lengthBytes);
-    await this.#append({ name, pieces, lengthBytes, ...check, from: undefined, admit });
+    const { previous: from, timestampMs = this.clock.nowMs() } = overwriting;
+    await this.#append({ address, pieces, lengthBytes, ...check, from, timestampMs, admit });
   }
 
-  /** Appends a tombstone for the record at `location`. The caller holds the name's turn. */
-  async tombstone(name: Uint8Array, location: Location): Promise<void> {
-    const spanBytes = appendSpanBytes(0);
+  /** Appends a tombstone for the record at `location`. The caller holds the address's turn. */
+  tombstone(address: Address, location: Location): Promise<void> {
+    return this.tombstoneAt(address, location.segment, location.offset);
+  }
+
+  /** The same for what is no longer found under its address. */
+  async tombstoneAt(address: Address, of: Segment, offset: number): Promise<void> {
+    const spanBytes = appendSpanBytes(0, address.key.length);
     await this.#acquire(spanBytes);
     await new Promise<void>((resolve, reject) => {
       this.committer.append({
         flags: FLAG_DELETE,
-        name,
+        address,
         pieces: [],
         valueLengthBytes: 0,
         valueCrc: 0,
         timestampMs: this.clock.nowMs(),
-        previousSegment: location.segment.number,
-        previousOffset: location.offset,
+        previousSegment: of.number,
+        previousOffset: offset,
         durable: (segment) => {
-          this.#addTombstone(segment, location.segment.number, spanBytes);
-          this.#drop(this.index.find(name));
-          this.index.delete(name);
+          this.#addTombstone(segment, of.number, spanBytes);
+          this.#forget(address, of.number, offset);
           resolve();
         },
         failed: reject,
@@ -186,13 +241,13 @@ export class NodeCore {
   }
 
   /** Carries a tombstone on to the active segment. */
-  async moveTombstone(name: Uint8Array, previousSegment: number, previousOffset: number): Promise<void> {
-    const spanBytes = appendSpanBytes(0);
+  async moveTombstone(address: Address, previousSegment: number, previousOffset: number): Promise<void> {
+    const spanBytes = appendSpanBytes(0, address.key.length);
     await this.#acquire(spanBytes);
     await new Promise<void>((resolve, reject) => {
       this.committer.append({
         flags: FLAG_DELETE | FLAG_COPY,
-        name,
+        address,
         pieces: [],
         valueLengthBytes: 0,
         valueCrc: 0,
@@ -209,26 +264,27 @@ export class NodeCore {
   }
 
   /**
-   * Copies the record at `location` to the active segment unless it is no longer this name's. Returns the bytes written.
+   * Copies the record at `location` to the active segment unless it is no longer this address's. Returns the bytes written.
    * @throws FragmentCorrupt when the disk cannot read it
    */
-  async move(name: Uint8Array, location: Location): Promise<number> {
-    const leave = await this.turns.enter(mapKey(name));
+  async move(address: Address, location: Location): Promise<number> {
+    const leave = await this.enter(address);
     try {
-      if (!this.isAt(name, location)) return 0;
-      const record = Buffer.allocUnsafeSlow(VALUE_AT_BYTES + location.lengthBytes);
+      if (!this.isAt(address, location)) return 0;
+      const headBytes = RECORD_HEADER_BYTES + location.keyLengthBytes;
+      const record = Buffer.allocUnsafeSlow(headBytes + location.lengthBytes);
       await this.#readForMove(location, record);
-      const value = record.subarray(VALUE_AT_BYTES);
+      const value = record.subarray(headBytes);
       const check = this.#decodeHead(location, record) ?? valueCheck([value], value.length);
       await this.#append({
         flags: (check.flags & FLAG_VALUE_CRC) | FLAG_COPY,
-        name,
+        address,
         pieces: [value],
         lengthBytes: value.length,
         valueCrc: check.valueCrc,
         from: location,
       });
-      return appendSpanBytes(value.length);
+      return spanBytesAt(location);
     } finally {
       leave();
     }
@@ -249,36 +305,45 @@ export class NodeCore {
     if (count < record.length) throw unreadable();
   }
 
+  /** One operation at a time per address; resolves to the function that ends the turn. */
+  enter({ name, tag }: Address): Promise<() => void> {
+    return this.turns.enter(tag === DEFAULT_NAMESPACE ? mapKey(name) : `${tag}:${mapKey(name)}`);
+  }
+
   async #append(record: {
     flags: number;
-    name: Uint8Array;
+    address: Address;
     pieces: readonly Uint8Array[];
     lengthBytes: number;
     valueCrc: number;
     from: Location | undefined;
+    timestampMs?: number;
     admit?: () => void;
   }): Promise<void> {
-    await this.#acquire(appendSpanBytes(record.lengthBytes));
+    const { address } = record;
+    const spanBytes = appendSpanBytes(record.lengthBytes, address.key.length);
+    await this.#acquire(spanBytes);
     try {
       record.admit?.();
     } catch (error) {
-      this.committer.gate.release(appendSpanBytes(record.lengthBytes));
+      this.committer.gate.release(spanBytes);
       throw error;
     }
     await new Promise<void>((resolve, reject) => {
       this.committer.append({
         flags: record.flags,
-        name: record.name,
+        address,
         pieces: record.pieces,
         valueLengthBytes: record.lengthBytes,
         valueCrc: record.valueCrc,
-        timestampMs: this.clock.nowMs(),
+        timestampMs: record.timestampMs ?? this.clock.nowMs(),
         previousSegment: record.from?.segment.number ?? 0,
         previousOffset: record.from?.offset ?? 0,
         durable: (segment, offset) => {
-          this.#drop(this.index.find(record.name));
-          this.index.set(record.name, segment.number, offset, record.lengthBytes);
-          const spanBytes = appendSpanBytes(record.lengthBytes);
+          this.#drop(this.index.find(address.name, address.tag));
+          const { name, tag, key } = address;
+          this.index.set(name, segment.number, offset, record.lengthBytes, tag, key.length);
+          this.#count(this.index.find(name, tag), 1);
           segment.liveBytes += spanBytes;
           this.#liveBytes += spanBytes;
           resolve();
@@ -296,10 +361,40 @@ export class NodeCore {
     segment.tombstones.set(previousSegment, (segment.tombstones.get(previousSegment) ?? 0) + spanBytes);
   }
 
+  /** Takes everything of a namespace out of the index; its records are garbage from now on. */
+  dropNamespace(namespace: number): void {
+    for (let id = 0; id < this.index.entryLimit; id++) {
+      if (!this.index.isLive(id) || namespaceOf(this.index.tag(id)) !== namespace) continue;
+      this.#drop(id);
+      this.index.delete(Buffer.from(this.index.name(id)), this.index.tag(id));
+    }
+  }
+
+  /** Takes the entry of an address out, unless it points behind that place: then a later record is meant. */
+  #forget({ name, tag }: Address, segment: number, offset: number): void {
+    const id = this.index.find(name, tag);
+    if (id < 0) return;
+    const at = this.index.segment(id);
+    if (at > segment || (at === segment && this.index.offset(id) > offset)) return;
+    this.#drop(id);
+    this.index.delete(name, tag);
+  }
+
+  #count(id: EntryId, sign: 1 | -1): void {
+    const namespace = namespaceOf(this.index.tag(id));
+    let holdings = this.#holdings.get(namespace);
+    if (holdings === undefined)
+      this.#holdings.set(namespace, (holdings = { entries: 0, dataBytes: 0, keyBytes: 0 }));
+    holdings.entries += sign;
+    holdings.dataBytes += sign * this.index.lengthBytes(id);
+    holdings.keyBytes += sign * this.index.keyLengthBytes(id);
+  }
+
   /** What the entry points to is no longer live. */
   #drop(id: EntryId): void {
     if (id < 0) return;
-    const spanBytes = appendSpanBytes(this.index.lengthBytes(id));
+    this.#count(id, -1);
+    const spanBytes = appendSpanBytes(this.index.lengthBytes(id), this.index.keyLengthBytes(id));
     const segment = this.segments.get(this.index.segment(id));
     if (segment) segment.liveBytes -= spanBytes;
     this.#liveBytes -= spanBytes;

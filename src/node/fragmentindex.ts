@@ -1,7 +1,7 @@
 /**
- * Where each fragment lies: an open-addressing hash table over typed arrays, 44 bytes an entry plus 5.3 to 10.7 bytes of
+ * Where each record lies: an open-addressing hash table over typed arrays, 47 bytes an entry plus 5.3 to 10.7 bytes of
  * slots, rebuilt from the segments at every start. Entries live in chunks, so that growing copies slots only. Names
- * are 32 bytes; their hash is seeded, so that who chooses names cannot choose collisions.
+ * are 32 bytes beside a tag of 16 bits (address.ts); their hash is seeded, so that who chooses names cannot choose collisions.
  */
 import { assert } from '../base/assert.ts';
 import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
@@ -21,9 +21,11 @@ class Chunk {
   readonly segments = new Uint32Array(CHUNK_ENTRIES);
   readonly offsets = new Uint32Array(CHUNK_ENTRIES);
   readonly lengths = new Uint32Array(CHUNK_ENTRIES);
+  readonly tags = new Uint16Array(CHUNK_ENTRIES);
+  readonly keyLengths = new Uint8Array(CHUNK_ENTRIES);
 }
 
-const CHUNK_BYTES = CHUNK_ENTRIES * (FRAGMENT_NAME_BYTES + 12);
+const CHUNK_BYTES = CHUNK_ENTRIES * (FRAGMENT_NAME_BYTES + 15);
 
 /** Entry number, stable while the entry lives; -1 where there is none. */
 export type EntryId = number;
@@ -40,6 +42,7 @@ export class FragmentIndex {
   readonly #seed: number;
   readonly #probe = new Uint32Array(NAME_WORDS);
   readonly #probeBytes = Buffer.from(this.#probe.buffer);
+  #probeTag = 0;
 
   constructor(seed: number) {
     this.#seed = seed >>> 0;
@@ -62,10 +65,11 @@ export class FragmentIndex {
     return this.#chunks.length * CHUNK_BYTES + this.#slots.byteLength;
   }
 
-  find(name: Uint8Array): EntryId {
+  find(name: Uint8Array, tag = 0): EntryId {
     this.#probeBytes.set(name);
+    this.#probeTag = tag;
     const mask = this.#slots.length - 1;
-    for (let slot = this.#hash(this.#probe, 0) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#hash(this.#probe, 0, tag) & mask; ; slot = (slot + 1) & mask) {
       const id = this.#slots[slot]! - 1;
       if (id < 0 || this.#matches(id)) return id;
     }
@@ -85,6 +89,15 @@ export class FragmentIndex {
 
   lengthBytes(id: EntryId): number {
     return this.#chunk(id).lengths[id & CHUNK_MASK]!;
+  }
+
+  tag(id: EntryId): number {
+    return this.#chunk(id).tags[id & CHUNK_MASK]!;
+  }
+
+  /** Of the key as it is in the record. */
+  keyLengthBytes(id: EntryId): number {
+    return this.#chunk(id).keyLengths[id & CHUNK_MASK]!;
   }
 
   /** A view of the name; copy it before anything else is put in. */
@@ -112,21 +125,30 @@ export class FragmentIndex {
   }
 
   /** Puts in a name or moves one that is there. `segment` is not 0. */
-  set(name: Uint8Array, segment: number, offset: number, lengthBytes: number): void {
+  set(
+    name: Uint8Array,
+    segment: number,
+    offset: number,
+    lengthBytes: number,
+    tag = 0,
+    keyLengthBytes = FRAGMENT_NAME_BYTES,
+  ): void {
     assert(segment !== 0 && name.length === FRAGMENT_NAME_BYTES);
-    const found = this.find(name);
+    const found = this.find(name, tag);
     const id = found < 0 ? this.#insert() : found;
     const chunk = this.#chunk(id);
     const i = id & CHUNK_MASK;
     chunk.segments[i] = segment;
     chunk.offsets[i] = offset;
     chunk.lengths[i] = lengthBytes;
+    chunk.keyLengths[i] = keyLengthBytes;
   }
 
-  delete(name: Uint8Array): boolean {
+  delete(name: Uint8Array, tag = 0): boolean {
     this.#probeBytes.set(name);
+    this.#probeTag = tag;
     const mask = this.#slots.length - 1;
-    let slot = this.#hash(this.#probe, 0) & mask;
+    let slot = this.#hash(this.#probe, 0, tag) & mask;
     let id = this.#slots[slot]! - 1;
     for (; id >= 0 && !this.#matches(id); id = this.#slots[slot]! - 1) slot = (slot + 1) & mask;
     if (id < 0) return false;
@@ -150,7 +172,9 @@ export class FragmentIndex {
       id = this.#highest++;
       if (id >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Chunk());
     }
-    this.#chunk(id).words.set(this.#probe, (id & CHUNK_MASK) * NAME_WORDS);
+    const chunk = this.#chunk(id);
+    chunk.words.set(this.#probe, (id & CHUNK_MASK) * NAME_WORDS);
+    chunk.tags[id & CHUNK_MASK] = this.#probeTag;
     this.#place(id);
     this.#count++;
     this.#version++;
@@ -188,19 +212,21 @@ export class FragmentIndex {
   }
 
   #matches(id: EntryId): boolean {
-    const words = this.#chunk(id).words;
+    const { words, tags } = this.#chunk(id);
+    if (tags[id & CHUNK_MASK] !== this.#probeTag) return false;
     const at = (id & CHUNK_MASK) * NAME_WORDS;
     for (let i = 0; i < NAME_WORDS; i++) if (words[at + i] !== this.#probe[i]) return false;
     return true;
   }
 
   #hashOf(id: EntryId): number {
-    return this.#hash(this.#chunk(id).words, (id & CHUNK_MASK) * NAME_WORDS);
+    const { words, tags } = this.#chunk(id);
+    return this.#hash(words, (id & CHUNK_MASK) * NAME_WORDS, tags[id & CHUNK_MASK]!);
   }
 
-  /** Seeded murmur3 over the eight words of a name. */
-  #hash(words: Uint32Array, at: number): number {
-    let hash = this.#seed;
+  /** Seeded murmur3 over the eight words of a name; the tag is part of the seed. */
+  #hash(words: Uint32Array, at: number, tag: number): number {
+    let hash = this.#seed ^ Math.imul(tag, 0x9e3779b1);
     for (let i = 0; i < NAME_WORDS; i++) {
       let word = Math.imul(words[at + i]!, 0xcc9e2d51);
       word = Math.imul((word << 15) | (word >>> 17), 0x1b873593);

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { HoldfastError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Disk } from './disk.ts';
+import { LOCK_SOCKET } from './lock.ts';
 
 export const IDENTITY_FILE = 'node.json';
 const TEMPORARY_FILE = 'node.json.new';
@@ -14,7 +15,7 @@ const IDENTITY_FORMAT = 1;
 const UUID_PATTERN = /^[0-9a-f]{32}$/;
 const DIRECTORY_MODE = 0o700;
 /** What a fresh file system puts into its root, and what an interrupted initialisation leaves. */
-const IGNORED_FILES = new Set(['lost+found', TEMPORARY_FILE]);
+const IGNORED_FILES = new Set([LOCK_SOCKET, 'lost+found', TEMPORARY_FILE]);
 
 export interface NodeIdentity {
   /** 16 bytes in hex. */
@@ -90,7 +91,8 @@ export async function initialiseIdentity(
   return identity;
 }
 
-async function makeDurableDirectory(disk: Disk, directory: string): Promise<void> {
+/** Makes a directory, and syncs the names of all that was made. */
+export async function makeDurableDirectory(disk: Disk, directory: string): Promise<void> {
   const parents = [dirname(directory)];
   for (let at = directory; !(await disk.exists(dirname(at))); at = dirname(at))
     parents.push(dirname(dirname(at)));

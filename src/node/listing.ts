@@ -3,7 +3,7 @@
  * leading bits, and one shard of about 32,768 names is sorted when a page asks for it. The sorted shard is kept while the
  * index does not change. Memory is one shard; other distributions of names are only slower.
  */
-import type { FragmentIndex } from './fragmentindex.ts';
+import type { EntryId, FragmentIndex } from './fragmentindex.ts';
 import type { ListedFragment, ListPage } from './fragmentstore.ts';
 
 const SHARD_ENTRIES = 32_768;
@@ -14,14 +14,17 @@ export const LIST_LIMIT_MAX = 10_000;
 
 export class Listing {
   readonly #index: FragmentIndex;
+  readonly #tag: number;
   #version = -1;
   #bits = 0;
   #counts = new Uint32Array(1);
   #shard = -1;
   #sorted: Uint32Array = new Uint32Array(0);
 
-  constructor(index: FragmentIndex) {
+  /** Of the names with this tag (address.ts). */
+  constructor(index: FragmentIndex, tag: number) {
     this.#index = index;
+    this.#tag = tag;
   }
 
   page(after: Uint8Array | undefined, limit: number): ListPage {
@@ -51,10 +54,14 @@ export class Listing {
     this.#bits = Math.min(SHARD_BITS_MAX, Math.max(0, Math.ceil(Math.log2(index.count / SHARD_ENTRIES))));
     this.#counts = new Uint32Array(2 ** this.#bits);
     for (let id = 0; id < index.entryLimit; id++) {
-      if (!index.isLive(id)) continue;
+      if (!this.#has(id)) continue;
       const shard = this.#shardOf(index.namePrefix(id));
       this.#counts[shard] = this.#counts[shard]! + 1;
     }
+  }
+
+  #has(id: EntryId): boolean {
+    return this.#index.isLive(id) && this.#index.tag(id) === this.#tag;
   }
 
   #shardOf(prefix: number): number {
@@ -67,7 +74,7 @@ export class Listing {
     const ids = new Uint32Array(this.#counts[shard]!);
     let count = 0;
     for (let id = 0; id < index.entryLimit; id++) {
-      if (index.isLive(id) && this.#shardOf(index.namePrefix(id)) === shard) ids[count++] = id;
+      if (this.#has(id) && this.#shardOf(index.namePrefix(id)) === shard) ids[count++] = id;
     }
     this.#sorted = ids.length <= PACKED_ENTRIES_MAX ? this.#sortPacked(ids) : this.#sortPlain(ids);
     this.#shard = shard;

@@ -4,9 +4,9 @@
  * ones: moved by compaction, it must not delete what was stored under the same name after it.
  */
 import { HoldfastError } from '../base/errors.ts';
-import { FRAGMENT_NAME_BYTES } from '../coding/trailer.ts';
+import { type Address, addressOf, copyOf, SYSTEM_NAMESPACE } from './address.ts';
 import type { Disk } from './disk.ts';
-import type { FragmentIndex } from './fragmentindex.ts';
+import type { EntryId, FragmentIndex } from './fragmentindex.ts';
 import {
   decodeSegmentHeader,
   FLAG_COPY,
@@ -39,6 +39,18 @@ export interface Replayed {
   readonly lastSequence: number;
   /** Segments that copies were already taken from: compaction goes on with them first. */
   readonly draining: ReadonlySet<number>;
+  /** Records that a later one took the place of, without the tombstone that has to say so. */
+  readonly superseded: readonly Superseded[];
+}
+
+export interface Superseded {
+  readonly address: Address;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+function placeKey(segment: number, offset: number): string {
+  return `${segment}:${offset}`;
 }
 
 class Replay {
@@ -47,6 +59,7 @@ class Replay {
   readonly #index: FragmentIndex;
   readonly #memory = SegmentScanner.makeMemory();
   readonly #draining = new Set<number>();
+  readonly #superseded = new Map<string, Superseded>();
   #records = 0;
   #damaged = 0;
   #lastSequence = 0;
@@ -76,6 +89,7 @@ class Replay {
       },
       lastSequence: Math.max(this.#lastSequence, tail?.lastSequence ?? 0),
       draining: this.#draining,
+      superseded: [...this.#superseded.values()],
     };
   }
 
@@ -175,33 +189,43 @@ class Replay {
     offset: number,
     spanBytes: number,
   ): void {
-    if (header.flags & ~FLAGS_KNOWN || header.namespace !== 0 || key.length !== FRAGMENT_NAME_BYTES) {
+    if (header.flags & ~FLAGS_KNOWN || header.namespace > SYSTEM_NAMESPACE) {
       throw new HoldfastError('FormatTooNew', {
         detail: `${segment.path}: the record at ${offset} was written by a newer version`,
       });
     }
     this.#records++;
     const { previousSegment, previousOffset } = header;
+    const address = addressOf(header.namespace, key);
+    const { name, tag } = address;
+    const id = this.#index.find(name, tag);
     if (!(header.flags & FLAG_DELETE)) {
-      if (header.flags & FLAG_COPY && this.#segments.has(previousSegment))
-        this.#draining.add(previousSegment);
-      this.#index.set(key, segment.number, offset, header.valueLengthBytes);
+      if (header.flags & FLAG_COPY) {
+        if (this.#segments.has(previousSegment)) this.#draining.add(previousSegment);
+      } else if (id >= 0) this.#supersede(id, address);
+      this.#index.set(name, segment.number, offset, header.valueLengthBytes, tag, key.length);
       return;
     }
     segment.tombstones.set(previousSegment, (segment.tombstones.get(previousSegment) ?? 0) + spanBytes);
-    const id = this.#index.find(key);
+    this.#superseded.delete(placeKey(previousSegment, previousOffset));
     if (id < 0) return;
     const at = this.#index.segment(id);
     const covered =
       at < previousSegment || (at === previousSegment && this.#index.offset(id) <= previousOffset);
-    if (covered) this.#index.delete(key);
+    if (covered) this.#index.delete(name, tag);
+  }
+
+  /** A later record took the place of this entry; the tombstone that says so comes right behind it, unless a crash came first. */
+  #supersede(id: EntryId, address: Address): void {
+    const [segment, offset] = [this.#index.segment(id), this.#index.offset(id)];
+    this.#superseded.set(placeKey(segment, offset), { address: copyOf(address), segment, offset });
   }
 
   #countLive(): void {
     const index = this.#index;
     for (let id = 0; id < index.entryLimit; id++) {
       const segment = index.isLive(id) ? this.#segments.get(index.segment(id)) : undefined;
-      if (segment) segment.liveBytes += recordSpanBytes(FRAGMENT_NAME_BYTES, index.lengthBytes(id));
+      if (segment) segment.liveBytes += recordSpanBytes(index.keyLengthBytes(id), index.lengthBytes(id));
     }
   }
 }

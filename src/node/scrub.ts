@@ -6,6 +6,7 @@
  * it finds only as missing fragments after the next start. The node daemon of the next step runs this one.
  */
 import { HoldfastError } from '../base/errors.ts';
+import { type Address, addressOf, copyOf } from './address.ts';
 import type { Location, NodeCore } from './core.ts';
 import type { Disk } from './disk.ts';
 import { replaceFile } from './identity.ts';
@@ -25,7 +26,7 @@ export interface ScrubCursor {
 export interface ScrubProgress {
   readonly verifiedFragments: number;
   readonly verifiedBytes: number;
-  /** Names of fragments that do not match their trailers. */
+  /** Keys of values that do not match their trailers or CRCs. */
   readonly corrupt: readonly Buffer[];
   /** Fragments written anew because only their header was damaged. */
   readonly rewritten: number;
@@ -34,7 +35,7 @@ export interface ScrubProgress {
 }
 
 interface Found {
-  readonly name: Buffer;
+  readonly address: Address;
   readonly location: Location;
   readonly headerDamaged: boolean;
 }
@@ -52,13 +53,13 @@ export async function scrubStep(
   const corrupt: Buffer[] = [];
   let verifiedBytes = 0;
   let rewritten = 0;
-  for (const { name, location, headerDamaged } of found) {
-    if (!core.isAt(name, location)) continue;
+  for (const { address, location, headerDamaged } of found) {
+    if (!core.isAt(address, location)) continue;
     verifiedBytes += location.lengthBytes;
-    const intact = await core.isIntact(location);
-    if (!core.isAt(name, location)) continue;
-    if (!intact) corrupt.push(name);
-    else if (headerDamaged) rewritten += (await core.move(name, location)) > 0 ? 1 : 0;
+    const intact = await core.isAsStored(location);
+    if (!core.isAt(address, location)) continue;
+    if (!intact) corrupt.push(Buffer.from(address.key));
+    else if (headerDamaged) rewritten += (await core.move(address, location)) > 0 ? 1 : 0;
   }
   const finished = offset >= segment.sizeBytes;
   const next = finished ? { segment: segment.number + 1, offset: 0 } : { segment: segment.number, offset };
@@ -87,9 +88,11 @@ async function collect(
     const offset = await scanner.scan(from, {
       record: (header, key, at) => {
         if (header.flags & (FLAG_VOID | FLAG_DELETE)) return undefined;
-        const location = { segment, offset: at, lengthBytes: header.valueLengthBytes };
-        if (!core.isAt(key, location)) return undefined;
-        found.push({ name: Buffer.from(key), location, headerDamaged: false });
+        const { keyLengthBytes, valueLengthBytes: lengthBytes } = header;
+        const location = { segment, offset: at, lengthBytes, keyLengthBytes };
+        const address = addressOf(header.namespace, key);
+        if (!core.isAt(address, location)) return undefined;
+        found.push({ address: copyOf(address), location, headerDamaged: false });
         collectedBytes += header.valueLengthBytes;
         return collectedBytes < budgetBytes && found.length < ROUND_RECORDS_MAX;
       },
@@ -97,7 +100,7 @@ async function collect(
         damaged.push({ from: start, to: end });
       },
     });
-    for (const region of damaged) found.push(...knownIn(core, segment, region));
+    for (const region of damaged) found.push(...(await knownIn(core, segment, region)));
     return { found, offset };
   } finally {
     core.segments.release(segment);
@@ -105,14 +108,19 @@ async function collect(
 }
 
 /** Fragments that the index knows in a region where no good header was found. */
-function knownIn(core: NodeCore, segment: Segment, region: { from: number; to: number }): Found[] {
+async function knownIn(
+  core: NodeCore,
+  segment: Segment,
+  region: { from: number; to: number },
+): Promise<Found[]> {
   const { index } = core;
   const found: Found[] = [];
   for (let id = 0; id < index.entryLimit; id++) {
     if (!index.isLive(id) || index.segment(id) !== segment.number) continue;
     const offset = index.offset(id);
     if (offset < region.from || offset >= region.to) continue;
-    found.push({ name: Buffer.from(index.name(id)), location: core.locationOf(id), headerDamaged: true });
+    const address = await core.addressOfEntry(id);
+    if (address !== undefined) found.push({ address, location: core.locationOf(id), headerDamaged: true });
   }
   return found;
 }

@@ -1,31 +1,19 @@
-/**
- * One open node directory as a FragmentStore. It is opened once and closed once; embedded.ts starts and stops it.
- * After a failed write or sync it answers NodeFailed, after its directory has gone NodeUnavailable, until it is
- * opened again, which replays the segments as a new process would.
- */
-import { assert } from '../base/assert.ts';
-import { bytesEqual, mapKey } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { HoldfastError, hasCode } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { GIB, MIB } from '../base/units.ts';
-import { FRAGMENT_NAME_BYTES, TRAILER_BYTES } from '../coding/trailer.ts';
+import { DEFAULT_NAMESPACE } from './address.ts';
 import { CapacityKeeper } from './capacity.ts';
-import { appendSpanBytes, Committer, directoryGone } from './committer.ts';
+import { Committer } from './committer.ts';
 import { type CompactionProgress, Compactor } from './compaction.ts';
-import { LOOKUPS_MAX, type Location, NodeCore } from './core.ts';
+import { NodeCore } from './core.ts';
 import type { Disk } from './disk.ts';
 import { FragmentIndex } from './fragmentindex.ts';
-import {
-  type FragmentStore,
-  type HeldBytes,
-  type ListPage,
-  type NodeHello,
-  STORED_FRAGMENT_BYTES_MAX,
-} from './fragmentstore.ts';
+import { Fragments } from './fragments.ts';
+import type { FragmentStore, HeldBytes, ListPage, NodeHello } from './fragmentstore.ts';
+import { Guard } from './guard.ts';
 import { identityPath, initialiseIdentity, type NodeIdentity, readIdentity } from './identity.ts';
-import { Listing } from './listing.ts';
-import { type ReplayReport, replay } from './replay.ts';
+import { Namespaces } from './namespaces.ts';
+import { type Replayed, type ReplayReport, replay } from './replay.ts';
 import {
   loadScrubCursor,
   type ScrubCursor,
@@ -34,7 +22,7 @@ import {
   scrubStep,
 } from './scrub.ts';
 import { SegmentSet } from './segments.ts';
-import { FragmentVerifier, HASH_SLICE_BYTES } from './trailercheck.ts';
+import { FragmentVerifier } from './trailercheck.ts';
 
 export const SEGMENT_BYTES_DEFAULT = 256 * MIB;
 const SEGMENT_BYTES_MIN = 16 * MIB;
@@ -42,10 +30,6 @@ const SEGMENT_BYTES_MIN = 16 * MIB;
 const SEGMENT_BYTES_MAX = 2 * GIB;
 /** Of a limited node this many segments at least, so that compaction has something to work with. */
 const SEGMENTS_PER_LIMIT = 16;
-/** While the node is in use its directory is looked at at least this often. */
-const DIRECTORY_CHECK_MS_MAX = 250;
-/** Names deleted at once; more are taken in turns. */
-const DELETES_IN_FLIGHT_MAX = 1024;
 
 export interface NodeOptions {
   readonly disk: Disk;
@@ -76,39 +60,27 @@ async function openIdentity(options: NodeOptions): Promise<NodeIdentity> {
   return missing ? initialiseIdentity(disk, directory, options.random) : readIdentity(disk, directory);
 }
 
-function validName(name: Uint8Array): void {
-  if (name.length !== FRAGMENT_NAME_BYTES) {
-    throw new HoldfastError('InvalidArgument', {
-      detail: `a fragment name has ${FRAGMENT_NAME_BYTES} bytes, not ${name.length}`,
-    });
+/** A crash came between a value and the tombstone of the one that it took the place of. */
+async function finishOverwrites(core: NodeCore, { superseded }: Replayed): Promise<void> {
+  for (const { address, segment, offset } of superseded) {
+    const old = core.segments.get(segment);
+    if (old !== undefined) await core.tombstoneAt(address, old, offset);
   }
-}
-
-function storedLength(pieces: readonly Uint8Array[]): number {
-  let lengthBytes = 0;
-  for (const piece of pieces) lengthBytes += piece.length;
-  if (lengthBytes < TRAILER_BYTES || lengthBytes > STORED_FRAGMENT_BYTES_MAX) {
-    throw new HoldfastError('InvalidArgument', {
-      detail: `a stored fragment has ${TRAILER_BYTES} to ${STORED_FRAGMENT_BYTES_MAX} bytes, not ${lengthBytes}`,
-    });
-  }
-  return lengthBytes;
 }
 
 export class NodeStore implements FragmentStore {
   readonly nodeUuid: string;
   readonly directory: string;
   readonly replayReport: ReplayReport;
+  /** Those of the namespace "default". */
+  readonly fragments: Fragments;
   readonly #disk: Disk;
-  readonly #clock: Clock;
   readonly #core: NodeCore;
   readonly #capacity: CapacityKeeper;
-  readonly #listing: Listing;
+  readonly #guard: Guard;
   readonly #compactor: Compactor;
-  #closed = false;
+  #namespaces: Namespaces | undefined;
   #corruptFound = 0;
-  #checkedAtMs: number;
-  #checking: Promise<void> | undefined;
 
   private constructor(
     options: NodeOptions,
@@ -121,15 +93,15 @@ export class NodeStore implements FragmentStore {
     this.directory = options.directory;
     this.replayReport = replayed.report;
     this.#disk = options.disk;
-    this.#clock = options.clock;
     this.#core = core;
     this.#capacity = capacity;
-    this.#listing = new Listing(core.index);
+    const { disk, directory, clock } = options;
+    this.#guard = new Guard({ disk, directory, clock, nodeUuid: identity.nodeUuid, core, capacity });
+    this.fragments = new Fragments(core, this.#guard, DEFAULT_NAMESPACE);
     this.#compactor = new Compactor(core, replayed.draining, () => {
       const { freeBytes, capacityBytes } = this.#space();
       return freeBytes < capacityBytes / 8;
     });
-    this.#checkedAtMs = options.clock.monotonicMs();
   }
 
   /**
@@ -163,17 +135,30 @@ export class NodeStore implements FragmentStore {
       });
       const verifier = await FragmentVerifier.create();
       const core = new NodeCore({ directory, clock, segments, index, committer, verifier });
-      return new NodeStore(options, identity, core, capacity, replayed);
+      await finishOverwrites(core, replayed);
+      const store = new NodeStore(options, identity, core, capacity, replayed);
+      store.#namespaces = await Namespaces.open(core, store.#guard, clock);
+      return store;
     } catch (error) {
       await segments.close();
       throw error;
     }
   }
 
+  get namespaces(): Namespaces {
+    return this.#namespaces!;
+  }
+
+  /** Where the next record goes. */
+  get appendPosition(): { readonly segment: number; readonly offset: number } {
+    const { active, nextNumber } = this.#core.segments;
+    return { segment: active?.number ?? nextNumber, offset: active?.sizeBytes ?? 0 };
+  }
+
   async hello(): Promise<NodeHello> {
-    this.#assertServing();
+    this.#guard.assertServing();
     await this.checkDirectory();
-    await this.#orUnavailable(this.#capacity.refresh(this.#core.segments.totalBytes));
+    await this.#guard.orUnavailable(this.#capacity.refresh(this.#core.segments.totalBytes));
     const { capacityBytes, freeBytes, filesystemId } = this.#space();
     return {
       nodeUuid: this.nodeUuid,
@@ -188,96 +173,37 @@ export class NodeStore implements FragmentStore {
     };
   }
 
-  async put(name: Uint8Array, pieces: readonly Uint8Array[]): Promise<void> {
-    this.#assertServing();
-    validName(name);
-    const lengthBytes = storedLength(pieces);
-    const leave = await this.#core.turns.enter(mapKey(name));
-    try {
-      const stored = this.#core.locate(name);
-      if (stored && (await this.#alreadyHolds(name, stored, pieces, lengthBytes))) return;
-      this.#assertServing();
-      const replaced = this.#core.locate(name);
-      if (replaced) {
-        this.#admit(this.#core.committer.queuedBytes + appendSpanBytes(lengthBytes));
-        await this.#core.tombstone(name, replaced);
-      }
-      await this.#core.store(name, pieces, lengthBytes, () => this.#admit(this.#core.committer.queuedBytes));
-    } finally {
-      leave();
-    }
+  put(name: Uint8Array, pieces: readonly Uint8Array[]): Promise<void> {
+    return this.fragments.put(name, pieces);
   }
 
-  async read(name: Uint8Array, offsetBytes: number, target: Uint8Array): Promise<void> {
-    this.#assertServing();
-    validName(name);
-    for (let lookup = 1; ; lookup++) {
-      const location = this.#core.locate(name);
-      if (!location) throw this.#missing(name);
-      if (offsetBytes + target.length > location.lengthBytes) throw this.#tooShort(name, location);
-      try {
-        if ((await this.#core.read(location, offsetBytes, target)) === target.length) return;
-        if (this.#core.isAt(name, location)) throw this.#tooShort(name, location);
-      } catch (error) {
-        if (error instanceof HoldfastError) throw error;
-        const moved = !this.#core.isAt(name, location);
-        if (!moved || lookup >= LOOKUPS_MAX) throw this.#unavailable(error);
-      }
-    }
+  read(name: Uint8Array, offsetBytes: number, target: Uint8Array): Promise<void> {
+    return this.fragments.read(name, offsetBytes, target);
   }
 
   hold(name: Uint8Array, offsetBytes: number, lengthBytes: number): HeldBytes | undefined {
-    if (this.#refusal()) return undefined;
-    const location = this.#core.locate(name);
-    if (!location || offsetBytes + lengthBytes > location.lengthBytes) return undefined;
-    return this.#core.hold(location, offsetBytes);
+    return this.fragments.hold(name, offsetBytes, lengthBytes);
   }
 
-  async length(name: Uint8Array): Promise<number | undefined> {
-    this.#assertServing();
-    validName(name);
-    return this.#core.locate(name)?.lengthBytes;
+  length(name: Uint8Array): Promise<number | undefined> {
+    return this.fragments.length(name);
   }
 
-  async delete(names: readonly Uint8Array[]): Promise<number> {
-    this.#assertServing();
-    for (const name of names) validName(name);
-    let deleted = 0;
-    for (let from = 0; from < names.length; from += DELETES_IN_FLIGHT_MAX) {
-      const some = names.slice(from, from + DELETES_IN_FLIGHT_MAX);
-      const found = await Promise.all(some.map((name) => this.#deleteOne(name)));
-      for (const was of found) if (was) deleted++;
-    }
-    return deleted;
+  delete(names: readonly Uint8Array[]): Promise<number> {
+    return this.fragments.delete(names);
   }
 
-  async list(after: Uint8Array | undefined, limit: number): Promise<ListPage> {
-    this.#assertServing();
-    if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw new HoldfastError('InvalidArgument', { detail: `a page has at least one name, not ${limit}` });
-    }
-    return this.#listing.page(after, limit);
+  list(after: Uint8Array | undefined, limit: number): Promise<ListPage> {
+    return this.fragments.list(after, limit);
   }
 
-  async verify(name: Uint8Array): Promise<'intact' | 'corrupt' | 'missing'> {
-    this.#assertServing();
-    validName(name);
-    for (let lookup = 1; ; lookup++) {
-      const location = this.#core.locate(name);
-      if (!location) return 'missing';
-      try {
-        const intact = await this.#core.isIntact(location);
-        if (intact) return 'intact';
-        if (this.#core.isAt(name, location) || lookup >= LOOKUPS_MAX) return 'corrupt';
-      } catch (error) {
-        if (this.#core.isAt(name, location) || lookup >= LOOKUPS_MAX) throw this.#unavailable(error);
-      }
-    }
+  verify(name: Uint8Array): Promise<'intact' | 'corrupt' | 'missing'> {
+    return this.fragments.verify(name);
   }
 
   /** Copies about `budgetBytes` out of segments that are mostly garbage. @throws FragmentCorrupt when one cannot be read */
   compactStep(budgetBytes: number): Promise<CompactionProgress> {
-    return this.#serving(async () => {
+    return this.#guard.serving(async () => {
       const progress = await this.#compactor.step(budgetBytes);
       if (progress.reclaimedBytes > 0) await this.#capacity.refresh(this.#core.segments.totalBytes);
       return progress;
@@ -286,7 +212,7 @@ export class NodeStore implements FragmentStore {
 
   /** Verifies about `budgetBytes` from `cursor`, oldest first. */
   scrubStep(cursor: ScrubCursor | undefined, budgetBytes: number): Promise<ScrubProgress> {
-    return this.#serving(async () => {
+    return this.#guard.serving(async () => {
       const progress = await scrubStep(this.#core, cursor, budgetBytes);
       this.#corruptFound += progress.corrupt.length;
       return progress;
@@ -303,10 +229,7 @@ export class NodeStore implements FragmentStore {
 
   /** Looks whether the directory is still this node's; if not, the node ends. @throws why the node does not serve */
   checkDirectory(): Promise<void> {
-    this.#checking ??= this.#check().finally(() => {
-      this.#checking = undefined;
-    });
-    return this.#checking;
+    return this.#guard.checkDirectory();
   }
 
   get indexMemoryBytes(): number {
@@ -315,146 +238,15 @@ export class NodeStore implements FragmentStore {
 
   /** Lets what was accepted finish, then closes the files. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    await this.#namespaces?.settle().catch(() => undefined);
+    if (!this.#guard.close()) return;
     await this.#compactor.idle();
     await this.#core.committer.idle();
-    this.#core.committer.end(this.#stopped());
+    this.#core.committer.end(this.#guard.stopped());
     await this.#core.segments.close();
-  }
-
-  async #check(): Promise<void> {
-    this.#checkedAtMs = this.#clock.monotonicMs();
-    try {
-      const identity = await readIdentity(this.#disk, this.directory);
-      if (identity.nodeUuid !== this.nodeUuid) throw directoryGone(this.directory);
-      const active = this.#core.segments.active?.file;
-      if (active && (await active.linkCount()) === 0) throw directoryGone(this.directory);
-    } catch (error) {
-      if (this.#closed) return;
-      this.#core.committer.end(
-        hasCode(error, 'NodeUnavailable', 'FormatTooNew')
-          ? directoryGone(this.directory)
-          : this.#unavailable(error),
-      );
-    }
-    this.#assertServing();
-  }
-
-  /** Why the node does not serve; undefined when it does. Sees to it that its directory is looked at while it is used. */
-  #refusal(): HoldfastError | undefined {
-    if (this.#closed) return this.#stopped();
-    const { ended } = this.#core.committer;
-    if (ended) return ended;
-    if (this.#clock.monotonicMs() - this.#checkedAtMs > DIRECTORY_CHECK_MS_MAX && !this.#checking) {
-      this.checkDirectory().catch(() => {});
-    }
-    return undefined;
-  }
-
-  #assertServing(): void {
-    const refusal = this.#refusal();
-    if (refusal) throw refusal;
-  }
-
-  async #serving<T>(work: () => Promise<T>): Promise<T> {
-    this.#assertServing();
-    return this.#orUnavailable(work());
-  }
-
-  async #orUnavailable<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw error instanceof HoldfastError ? error : this.#unavailable(error);
-    }
-  }
-
-  async #deleteOne(name: Uint8Array): Promise<boolean> {
-    const leave = await this.#core.turns.enter(mapKey(name));
-    try {
-      this.#assertServing();
-      const location = this.#core.locate(name);
-      if (!location) return false;
-      await this.#core.tombstone(name, location);
-      return true;
-    } finally {
-      leave();
-    }
-  }
-
-  /**
-   * True when exactly this is stored; false when what is stored is damaged and may be replaced.
-   * @throws FragmentConflict when other, intact content is stored
-   */
-  async #alreadyHolds(
-    name: Uint8Array,
-    stored: Location,
-    pieces: readonly Uint8Array[],
-    lengthBytes: number,
-  ): Promise<boolean> {
-    await this.checkDirectory();
-    const same = stored.lengthBytes === lengthBytes && (await this.#sameBytes(name, stored, pieces));
-    if (same) return true;
-    if ((await this.verify(name)) !== 'intact') return false;
-    throw new HoldfastError('FragmentConflict', {
-      detail: `node ${this.nodeUuid} already holds other, intact content under ${Buffer.from(name).toString('hex')}`,
-    });
-  }
-
-  async #sameBytes(name: Uint8Array, stored: Location, pieces: readonly Uint8Array[]): Promise<boolean> {
-    const memory = Buffer.allocUnsafeSlow(Math.min(HASH_SLICE_BYTES, stored.lengthBytes));
-    let offsetBytes = 0;
-    for (const piece of pieces) {
-      for (let at = 0; at < piece.length; at += memory.length) {
-        const wanted = piece.subarray(at, at + memory.length);
-        const found = memory.subarray(0, wanted.length);
-        try {
-          await this.read(name, offsetBytes, found);
-        } catch (error) {
-          if (hasCode(error, 'NodeUnavailable', 'FragmentCorrupt')) return false;
-          throw error;
-        }
-        if (!bytesEqual(wanted, found)) return false;
-        offsetBytes += wanted.length;
-      }
-    }
-    assert(offsetBytes === stored.lengthBytes);
-    return true;
   }
 
   #space() {
     return this.#capacity.get(this.#core.segments.totalBytes);
-  }
-
-  #stopped(): HoldfastError {
-    return new HoldfastError('NodeUnavailable', { detail: `node ${this.nodeUuid} is stopped` });
-  }
-
-  #admit(queuedBytes: number): void {
-    if (this.#capacity.admits(queuedBytes, this.#core.segments.totalBytes)) return;
-    throw new HoldfastError('NodeFull', {
-      detail: `node ${this.nodeUuid} in ${this.directory} has only its reserve left`,
-    });
-  }
-
-  #missing(name: Uint8Array): HoldfastError {
-    return new HoldfastError('FragmentMissing', {
-      detail: `node ${this.nodeUuid} has no fragment ${Buffer.from(name).toString('hex')}`,
-    });
-  }
-
-  #tooShort(name: Uint8Array, location: Location): HoldfastError {
-    return new HoldfastError('FragmentCorrupt', {
-      detail: `fragment ${Buffer.from(name).toString('hex')} on node ${this.nodeUuid} has ${location.lengthBytes} bytes or fewer, less than asked for`,
-    });
-  }
-
-  #unavailable(cause: unknown): HoldfastError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new HoldfastError('NodeUnavailable', {
-      detail: `node directory ${this.directory}: the disk returned an error (${reason})`,
-      cause,
-    });
   }
 }

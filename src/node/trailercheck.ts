@@ -69,6 +69,22 @@ export class FragmentVerifier {
     }
   }
 
+  /** Whether the CRC-32C of the whole value is this one. */
+  async matchesCrc(lengthBytes: number, valueCrc: number, read: ReadStored): Promise<boolean> {
+    await this.#turn.acquire();
+    try {
+      let crc = 0;
+      for (let at = 0; at < lengthBytes; at += HASH_SLICE_BYTES) {
+        const slice = this.#slice.subarray(0, Math.min(HASH_SLICE_BYTES, lengthBytes - at));
+        if (!(await read(slice, at))) return false;
+        crc = crc32c(slice, 0, slice.length, crc);
+      }
+      return crc === valueCrc;
+    } finally {
+      this.#turn.release();
+    }
+  }
+
   async #check(
     storedLengthBytes: number,
     trailerCrc: number | undefined,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodeReport, StatusReport } from '../../src/admin/report.ts';
 import { kernelsReport } from '../../src/base/kernels.ts';
 import { native } from '../../src/base/native.ts';
-import { settings } from '../../src/config/schema.ts';
+import { type Setting, settings } from '../../src/config/schema.ts';
 import { version } from '../../src/config/version.ts';
 import { failedStart, linesOf, removeData } from '../badday/support.ts';
 import { TestS3 } from '../harness/s3.ts';
@@ -58,10 +58,10 @@ describe('help and usage', () => {
     expect(await holdfast(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
-  test('serve --help names every flag', async () => {
-    const { stdout } = await holdfast(['serve', '--help']);
-    for (const setting of Object.values(settings)) {
-      if ('flag' in setting) expect(stdout).toContain(`--${setting.flag} `);
+  test.each(['serve', 'node'] as const)('%s --help names every flag', async (command) => {
+    const { stdout } = await holdfast([command, '--help']);
+    for (const { flag, commands = ['serve'] } of Object.values(settings) as Setting[]) {
+      if (flag !== undefined && commands.includes(command)) expect(stdout).toContain(`--${flag} `);
     }
   });
 

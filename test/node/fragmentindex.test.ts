@@ -80,7 +80,7 @@ describe('listing', () => {
   it('is in order across shards, changes and any distribution of names', () => {
     const prng = new Prng(3);
     const index = new FragmentIndex(5);
-    const listing = new Listing(index);
+    const listing = new Listing(index, 0);
     const names = new Set<string>();
     for (let n = 0; n < 70_000; n++) {
       const name = n % 3 === 0 ? nameOf(n) : prng.bytes(32);
@@ -96,7 +96,7 @@ describe('listing', () => {
 
   it('begins after any name, known or not', () => {
     const index = new FragmentIndex(5);
-    const listing = new Listing(index);
+    const listing = new Listing(index, 0);
     for (const n of [10, 20, 30]) index.set(nameOf(n), 1, 0, 0);
     const namesAfter = (n: number) =>
       listing.page(nameOf(n), 10).fragments.map(({ name }) => name.readUInt32BE(28));

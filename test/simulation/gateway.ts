@@ -2,6 +2,8 @@
  * One process of a simulated gateway: everything real but disk, metadata, clock and randomness, put together in the order of
  * src/gateway/gateway.ts. A crash drops it as it is; its clock stops with it, so nothing of it wakes up again.
  */
+
+import { Task } from '../../src/base/task.ts';
 import { HOUR_MS, SECOND_MS } from '../../src/base/units.ts';
 import { SlotCommitter } from '../../src/commitlog/committer.ts';
 import { engineSlotWriter } from '../../src/commitlog/slot.ts';
@@ -13,7 +15,6 @@ import { orphansHeldUntilMs } from '../../src/gateway/rollback.ts';
 import { upkeepTasks } from '../../src/gateway/upkeep.ts';
 import { GridRegistry } from '../../src/grid/registry.ts';
 import { Healer } from '../../src/healing/healer.ts';
-import { Task } from '../../src/healing/task.ts';
 import { keys } from '../../src/metadata/keys.ts';
 import { encodeRecord } from '../../src/metadata/records.ts';
 import { createObjects, type Objects } from '../../src/objects/service.ts';

@@ -2,7 +2,7 @@
  * Background work: a step that is repeated, with a rest in between that anyone can cut short. A failing step is logged and tried
  * again later; it never ends the process.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 const REST_AFTER_FAILURE_MS = 5_000;
 
