@@ -1,57 +1,27 @@
 /**
- * A real disk that fills up under the node's hands, in the middle of an append past the page cache. A small file system is mounted for it,
- * which takes root on Linux. (A loop device over a full file system would be a disk that breaks, but Linux reports a write that fits only
- * in part as done there, so nobody could know.)
+ * Real disks that fail in the middle of an append past the page cache: one that fills up under the node's hands, and one that ends earlier
+ * than it said. Small file systems are mounted for it, which takes root on Linux.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hasCode } from '../../src/base/errors.ts';
 import { MIB } from '../../src/base/units.ts';
 import { NodeStore } from '../../src/node/store.ts';
 import { patternBytes } from '../conformance/codec.ts';
+import { MountedDisk, whyNoDisks } from '../harness/disks.ts';
 import { realOptions } from './nodes.ts';
 
-const undo: (() => void)[] = [];
+const disks: MountedDisk[] = [];
 afterEach(() => {
-  for (const step of undo.splice(0).reverse()) step();
+  for (const disk of disks.splice(0)) disk.remove();
 });
 
-const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
-
-/** An ext4 of `bytes` in a file that lies in a file system of `backingBytes`; where it is mounted. */
-function mountDisk(bytes: number, backingBytes: number): string {
-  const base = mkdtempSync(join(tmpdir(), 'holdfast-disk-'));
-  undo.push(() => rmSync(base, { recursive: true, force: true }));
-  const [backing, mounted, image] = [
-    join(base, 'backing'),
-    join(base, 'disk'),
-    join(base, 'backing', 'image'),
-  ];
-  mkdirSync(backing);
-  mkdirSync(mounted);
-  run('mount', '-t', 'tmpfs', '-o', `size=${backingBytes}`, 'tmpfs', backing);
-  undo.push(() => run('umount', '-l', backing));
-  writeFileSync(image, '');
-  truncateSync(image, bytes);
-  run('mkfs.ext4', '-q', '-O', '^has_journal', '-E', 'lazy_itable_init=1', image);
-  run('mount', '-o', 'loop', image, mounted);
-  undo.push(() => run('umount', '-l', mounted));
-  return mounted;
-}
-
-function whyNot(): string {
-  try {
-    const disk = mountDisk(16 * MIB, 20 * MIB);
-    writeFileSync(join(disk, 'test'), 'x');
-    return '';
-  } catch {
-    return ' (skipped: file systems cannot be mounted here)';
-  } finally {
-    for (const step of undo.splice(0).reverse()) step();
-  }
+function mountDisk(bytes: number): MountedDisk {
+  const disk = new MountedDisk(bytes);
+  disks.push(disk);
+  return disk;
 }
 
 const nameOf = (seed: number) => patternBytes(32, seed);
@@ -81,11 +51,11 @@ async function expectAll(node: NodeStore, seeds: readonly number[]): Promise<voi
   }
 }
 
-const skipped = whyNot();
+const skipped = whyNoDisks();
 
-describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skipped}`, () => {
+describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`, () => {
   it('is full when the disk is, loses nothing, and goes on when there is room again', async () => {
-    const disk = mountDisk(64 * MIB, 80 * MIB);
+    const disk = mountDisk(64 * MIB).path;
     const options = { ...realOptions(join(disk, 'node')), initialise: true };
     const node = await NodeStore.open(options);
     const hog = join(disk, 'hog');
@@ -93,7 +63,7 @@ describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skippe
       if (seed !== 16) return;
       // Somebody else takes the space, but for half of what comes next.
       const { bavail, bsize } = statfsSync(disk);
-      run('fallocate', '-l', String(bavail * bsize - 1_500_000), hog);
+      execFileSync('fallocate', ['-l', String(bavail * bsize - 1_500_000), hog], { stdio: 'pipe' });
     });
     expect(hasCode(error, 'NodeFull'), String(error)).toBe(true);
     expect(acknowledged.length).toBeGreaterThanOrEqual(16);
@@ -106,6 +76,26 @@ describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skippe
     const again = await NodeStore.open(options);
     expect(again.replayReport.damagedRecords).toBe(0);
     await expectAll(again, [...acknowledged, 1000]);
+    await again.close();
+  });
+
+  it('ends when the disk does, and what it acknowledged is there when the disk is whole again', async () => {
+    const disk = mountDisk(64 * MIB);
+    const options = { ...realOptions(join(disk.path, 'node')), initialise: true };
+    const node = await NodeStore.open(options);
+    disk.endAt(24 * MIB);
+    const { acknowledged, error } = await fill(node, 0, () => undefined);
+    expect(hasCode(error, 'NodeFailed'), String(error)).toBe(true);
+    expect(String(error)).toMatch(/ended after a disk failure .*EIO/);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(8);
+    // It answers nothing any more, since nobody knows what its disk still holds.
+    await expect(node.put(nameOf(1000), [contentOf(1000)])).rejects.toMatchObject({ code: 'NodeFailed' });
+    await node.close();
+    disk.restore();
+    const again = await NodeStore.open({ ...options, initialise: false });
+    expect(again.replayReport.damagedRecords).toBe(0);
+    await expectAll(again, acknowledged);
+    await again.put(nameOf(1000), [contentOf(1000)]);
     await again.close();
   });
 });
