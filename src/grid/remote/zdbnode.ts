@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { bytesEqual, mapKey } from '../../base/bytes.ts';
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, hasCode } from '../../base/errors.ts';
 import { Gate } from '../../base/limits.ts';
 import { Bulk, RespFailure, type RespValue, SimpleString } from '../../base/resp/values.ts';
 import { MIB } from '../../base/units.ts';
@@ -88,8 +88,8 @@ export class ZdbNode implements RemoteStore {
     if (!this.#moving.tryAcquire(bytes)) await this.#moving.acquire(bytes);
     const leave = await this.#turns.enter(mapKey(name));
     try {
-      const found = await this.#get(this.#writes, name);
-      if (found !== undefined) {
+      const found = await this.#get(this.#writes, name).catch(orCorrupt);
+      if (found instanceof Buffer) {
         if (holds(found, pieces)) return;
         if (isIntact(found)) {
           throw new HoldfastError('FragmentConflict', {
@@ -155,8 +155,8 @@ export class ZdbNode implements RemoteStore {
   async verify(name: Uint8Array): Promise<'intact' | 'corrupt' | 'missing'> {
     validName(name);
     this.#kept.delete(mapKey(name));
-    const value = await this.#value(name);
-    return value === undefined ? 'missing' : isIntact(value) ? 'intact' : 'corrupt';
+    const value = await this.#value(name).catch(orCorrupt);
+    return value === undefined ? 'missing' : value !== 'corrupt' && isIntact(value) ? 'intact' : 'corrupt';
   }
 
   async close(): Promise<void> {
@@ -234,7 +234,9 @@ export class ZdbNode implements RemoteStore {
 
   #error(text: string): HoldfastError {
     const isFull = /No space left|locked|worm/.test(text);
-    return new HoldfastError(isFull ? 'NodeFull' : 'NodeUnavailable', {
+    // A daemon of ours that is spoken to as a 0-db.
+    const isDamaged = text === 'The stored value is damaged';
+    return new HoldfastError(isFull ? 'NodeFull' : isDamaged ? 'FragmentCorrupt' : 'NodeUnavailable', {
       detail: `0-db at ${addressText(this.#target)}, namespace "${this.#target.namespace}": ${text}`,
     });
   }
@@ -244,6 +246,11 @@ export class ZdbNode implements RemoteStore {
       detail: `0-db at ${addressText(this.#target)} answered ${command} with something that nobody can read`,
     });
   }
+}
+
+function orCorrupt(error: unknown): 'corrupt' {
+  if (hasCode(error, 'FragmentCorrupt')) return 'corrupt';
+  throw error;
 }
 
 function hex(name: Uint8Array): string {
