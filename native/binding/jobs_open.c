@@ -11,7 +11,8 @@
 #include "value.h"
 
 #define KEYS_BYTES (HF_GCM_KEY_BYTES + HF_GCM_NONCE_BYTES)
-#define PIECES_MAX 128
+/* What is read at once lies in every fragment once at most. */
+#define PIECES_MAX HF_SHARDS_MAX
 
 /* A part of the ciphertext: where it lies, or of which fragment, from which offset on, it is to be computed. */
 typedef struct {
@@ -215,7 +216,8 @@ static int fill_pieces(open_job *job, const double *number, size_t shards) {
     int is_lost = number[0] < 0;
     int valid = (is_lost ? is_within(-1 - number[0], (double)shards - 1) : is_within(number[0], INT32_MAX)) &&
                 is_within(number[1], is_lost ? FRAGMENT_BYTES_MAX : POSITION_MAX) &&
-                is_within(number[2], (double)(job->sealed_bytes - at));
+                is_within(number[2], (double)(job->sealed_bytes - at)) &&
+                (!is_lost || number[1] + number[2] <= FRAGMENT_BYTES_MAX);
     if (!valid) return 0;
     hf_read_piece where = {is_lost ? -1 : (int)number[0], (uint64_t)number[1], (size_t)number[2]};
     job->pieces[i] = (open_piece){is_lost, is_lost ? (size_t)(-number[0]) - 1 : 0, where};
@@ -232,7 +234,7 @@ static int fill_sources(hf_rebuild *rebuild, const double *number) {
     if (!is_within(number[1], INT32_MAX) || !is_within(number[2], POSITION_MAX)) return 0;
     seen[(size_t)number[0]] = 1;
     rebuild->indices[i] = (uint8_t)number[0];
-    rebuild->sources[i] = (hf_read_piece){(int)number[1], (uint64_t)number[2], 2 * (size_t)FRAGMENT_BYTES_MAX};
+    rebuild->sources[i] = (hf_read_piece){(int)number[1], (uint64_t)number[2], FRAGMENT_BYTES_MAX};
   }
   return 1;
 }

@@ -121,6 +121,10 @@ static void run_send(hf_task *task, hf_worker *worker) {
   hf_job_done(&job->job, error, (double)taken);
 }
 
+static void send_refused(hf_job *job) {
+  close(((send_job *)job)->descriptor);
+}
+
 /*
  * sendBytes(id, descriptor, bytes, waitMs) -> value: how many were taken, all of them unless waitMs passed. The job has a duplicate of the
  * descriptor, so that one that is closed meanwhile, and its number used again, is never written to.
@@ -139,6 +143,7 @@ static napi_value send_bytes(napi_env env, napi_callback_info info) {
   job->bytes = bytes.bytes;
   job->length = bytes.length;
   job->wait_ms = wait_ms;
+  job->job.refused = send_refused;
   job->descriptor = fcntl((int)descriptor, F_DUPFD_CLOEXEC, 0);
   if (job->descriptor >= 0) return hf_job_submit(env, &job->job, HF_POOL_FILES, run_send);
   hf_throw_range(env, "descriptor", errno == EMFILE ? "cannot be duplicated: too many are open" : "is not open");

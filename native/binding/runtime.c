@@ -77,6 +77,7 @@ static void end_job(napi_env env, hf_job *job) {
 }
 
 void hf_job_refused(napi_env env, hf_job *job) {
+  if (job->refused != NULL) job->refused(job);
   end_job(env, job);
   napi_throw_error(env, "ERR_CLOSED", "native jobs are not taken any more");
 }

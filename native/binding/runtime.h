@@ -34,6 +34,7 @@ typedef struct hf_job {
   hf_runtime *runtime;
   uint32_t id;
   int now; /* to run at once, on the thread of JavaScript */
+  void (*refused)(struct hf_job *job); /* or NULL: lets go of what the job has, when it will not run */
   int32_t code;
   double value;
 } hf_job;

@@ -4,13 +4,16 @@
 #include <string.h>
 
 int hf_columns_begin(hf_columns *columns, uint8_t *fragments, size_t k, size_t m, size_t fragment_bytes) {
-  uint8_t coefficients[HF_SHARDS_MAX * HF_SHARDS_MAX];
+  /* Not on the stack: it may have 64 KiB, and threads have 128 KiB where the C library is musl. */
+  uint8_t *coefficients = malloc(k * m + 1);
   *columns = (hf_columns){.k = k, .m = m, .fragment_bytes = fragment_bytes, .fragments = fragments};
-  if (!hf_gf256_parity_coefficients(k, m, coefficients)) return 0;
+  int known = coefficients != NULL && hf_gf256_parity_coefficients(k, m, coefficients);
+  if (known && m > 0) columns->matrix = hf_gf256_matrix_new(coefficients, m, k);
+  free(coefficients);
+  if (!known) return 0;
   /* A fragment of one group is hashed whole: its group is the root. */
   columns->groups = fragment_bytes > HF_BLAKE3_GROUP_BYTES ? fragment_bytes / HF_BLAKE3_GROUP_BYTES : 0;
   hf_blake3_params_init(&columns->hash, HF_BLAKE3_HASH, NULL);
-  if (m > 0) columns->matrix = hf_gf256_matrix_new(coefficients, m, k);
   columns->chaining_values = malloc((k + m) * columns->groups * HF_BLAKE3_BYTES + 1);
   if (columns->chaining_values != NULL && (m == 0 || columns->matrix != NULL)) return 1;
   hf_columns_end(columns);

@@ -178,6 +178,7 @@ static void advance(hf_digests *set, hf_digest **taken, size_t count) {
   const uint8_t *bytes[HF_MD5_LANES_MAX];
   size_t lengths[HF_MD5_LANES_MAX];
   hf_digest_piece *finished[HF_MD5_LANES_MAX];
+  int failed[HF_MD5_LANES_MAX];
   for (size_t i = 0; i < count; i++) {
     hf_digest_piece *piece = taken[i]->first;
     bytes[i] = piece->bytes;
@@ -191,6 +192,7 @@ static void advance(hf_digests *set, hf_digest **taken, size_t count) {
     piece->bytes += lengths[i];
     piece->length -= lengths[i];
     finished[i] = NULL;
+    failed[i] = digest->failed; /* another thread may have the digest once the mutex is free */
     if (piece->length == 0) {
       finished[i] = piece;
       digest->first = piece->next;
@@ -202,9 +204,8 @@ static void advance(hf_digests *set, hf_digest **taken, size_t count) {
   pthread_mutex_unlock(&set->mutex);
   for (size_t i = 0; i < count; i++) {
     if (finished[i] == NULL) continue;
-    int failed = taken[i]->failed;
     hf_digest_release(taken[i]);
-    finished[i]->done(finished[i], failed);
+    finished[i]->done(finished[i], failed[i]);
   }
 }
 

@@ -211,8 +211,10 @@ static void *look(void *argument) {
   for (;;) {
     struct epoll_event events[EVENTS_PER_LOOK];
     int wait_ms = -1;
+    /* Asked first: when it is ending, end_over has ended everything, and nothing more is taken. */
+    int ending = is_ending(receiver);
     end_over(receiver, &wait_ms);
-    if (is_ending(receiver)) return NULL;
+    if (ending) return NULL;
     int count = epoll_wait(receiver->poll, events, EVENTS_PER_LOOK, wait_ms);
     for (int i = 0; i < count; i++) {
       uint64_t counter;

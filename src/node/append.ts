@@ -1,6 +1,6 @@
 /**
  * How records become durable: written, synced, and then a look whether file and identity are still there, because open descriptors
- * outlive `rm -rf`. A file may do all of it at once (disk.ts, `append`); otherwise it goes step by step.
+ * outlive `rm -rf`. A file may do all of it at once (disk.ts, `append`); otherwise, and when no thread can be had for that, it goes step by step.
  */
 import { type Disk, type DiskFile, SyncFailed } from './disk.ts';
 
@@ -16,7 +16,8 @@ export async function appendDurably(
   witnessPath: string,
   aligned: boolean,
 ): Promise<boolean> {
-  if (file.append) return file.append(buffers, positionBytes, witnessPath, aligned);
+  const done = await file.append?.(buffers, positionBytes, witnessPath, aligned);
+  if (done !== undefined) return done;
   await file.writev(buffers, positionBytes);
   const [, links, there] = await Promise.all([sync(file), file.linkCount(), disk.exists(witnessPath)]);
   return links > 0 && there;

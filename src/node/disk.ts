@@ -13,13 +13,13 @@ export interface DiskFile {
   read(target: Uint8Array, positionBytes: number): Promise<number>;
   /** Data and size on stable storage. After a failure the file's content is undefined: never retry. */
   sync(): Promise<void>;
-  /** Where it can be done at once: all of append.ts, with its outcomes. */
+  /** Where it can be done at once: all of append.ts, with its outcomes. Undefined when it could not be begun: nothing was written. */
   append?(
     buffers: readonly Uint8Array[],
     positionBytes: number,
     witnessPath: string,
     aligned: boolean,
-  ): Promise<boolean>;
+  ): Promise<boolean | undefined>;
   /**
    * Whether large appends had better be `aligned`, which is to end at a multiple of DIRECT_ALIGNMENT_BYTES: from the first such multiple on
    * they then go past the page cache.

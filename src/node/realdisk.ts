@@ -103,6 +103,11 @@ class RealFile implements DiskFile {
   }
 }
 
+/** Exactly: numbers of inodes may be larger than 2^53. */
+function statusOf(descriptor: number): Promise<fs.BigIntStats> {
+  return call((callback) => fs.fstat(descriptor, { bigint: true }, callback));
+}
+
 /** Steps of an append (native/engine/files.h). */
 const SYNC_STEP = 2;
 const STILL_THERE = 16;
@@ -130,7 +135,7 @@ class NativeFile extends RealFile {
     positionBytes: number,
     witnessPath: string,
     aligned: boolean,
-  ): Promise<boolean> {
+  ): Promise<boolean | undefined> {
     const { addon } = this.#jobs;
     const direct = aligned ? await this.#openDirect() : undefined;
     try {
@@ -148,19 +153,34 @@ class NativeFile extends RealFile {
       );
       return value >= STILL_THERE;
     } catch (error) {
-      throw error instanceof NativeJobError && error.value === SYNC_STEP ? new SyncFailed(error) : error;
+      // No thread can be had, or too many jobs are under way: that says nothing about the disk.
+      if (!(error instanceof NativeJobError)) return undefined;
+      throw error.value === SYNC_STEP ? new SyncFailed(error) : error;
     }
   }
 
   /** The second descriptor; undefined where the file system has no such thing. Opened when first needed. */
   #openDirect(): Promise<number | undefined> | undefined {
     if (!this.#direct) return undefined;
-    const flags = fs.constants.O_WRONLY | fs.constants.O_DIRECT;
-    this.#directFd ??= call<number>((callback) => fs.open(this.path, flags, callback)).catch(() => {
+    this.#directFd ??= this.#openAgain().catch(() => {
       this.#direct = false;
       return undefined;
     });
     return this.#directFd;
+  }
+
+  /** By its path, under which another file may be by now: half of an append must not go there. */
+  async #openAgain(): Promise<number> {
+    const flags = fs.constants.O_WRONLY | fs.constants.O_DIRECT;
+    const opened = await call<number>((callback) => fs.open(this.path, flags, callback));
+    try {
+      const [here, there] = await Promise.all([statusOf(this.descriptor), statusOf(opened)]);
+      if (here.ino === there.ino && here.dev === there.dev) return opened;
+      throw new Error(`${this.path}: another file is there`);
+    } catch (error) {
+      await callVoid((callback) => fs.close(opened, callback));
+      throw error;
+    }
   }
 
   sealed(): void {

@@ -31,7 +31,8 @@
  * over values: a fragment is checked by the BLAKE3 root in its trailer, and the trailer (80 bytes, of which the root covers
  * none) by the CRC at 48. Of a value that has no trailer which fits its length, a flag says that the CRC covers all of it.
  *
- * A "void" record fills a gap that a torn tail left before whole records. Sequences are contiguous within a segment.
+ * A "void" record fills a gap that a torn tail left before whole records, or rounds a group commit out to whole blocks (committer.ts).
+ * Sequences are contiguous within a segment, those of void records apart.
  */
 import { crc32c } from './crc32c.ts';
 

@@ -334,6 +334,13 @@ export function engineConformance(
       read.release();
     });
 
+    test('may be closed twice while a job is under way', async () => {
+      const closing = make();
+      const hashing = closing.hash([sharedCopy(patternBytes(4_000_000, 2))]);
+      await Promise.all([closing.close(), closing.close()]);
+      expect((await hashing).length).toBe(1);
+    });
+
     test('after close everything is refused', async () => {
       const closing = make();
       await closing.close();

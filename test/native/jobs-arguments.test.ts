@@ -203,6 +203,7 @@ describe.skipIf(!found)(`arguments of native jobs${found ? '' : ` (skipped: ${re
       mustRefuse(RangeError, () => rebuild(Float64Array.of(-1, bad, SEALED), 1, 1, sound));
       mustRefuse(RangeError, () => rebuild(Float64Array.of(-1, 0, bad), 1, 1, sound));
       mustRefuse(RangeError, () => rebuild(Float64Array.of(-3, 0, SEALED), 1, 1, sound));
+      mustRefuse(RangeError, () => rebuild(Float64Array.of(-1, 2 ** 30 - SEALED + 1, SEALED), 1, 1, sound));
       mustRefuse(RangeError, () => rebuild(lost, bad, 1, sound));
       mustRefuse(RangeError, () => rebuild(lost, 1, bad, sound));
       mustRefuse(RangeError, () => rebuild(lost, 1, 1, Float64Array.of(bad, file, 0)));

@@ -1,6 +1,6 @@
 /**
  * native/tools/kernels_check, which holds every kernel against its portable twin and tries the engine: under AddressSanitizer and
- * UndefinedBehaviorSanitizer, as another compiler has it, and for arm64 under an emulator.
+ * UndefinedBehaviorSanitizer, under ThreadSanitizer, as another compiler has it, and for arm64 under an emulator.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { expect, test } from 'vitest';
 
 const builder = fileURLToPath(new URL('../../native/tools/build.js', import.meta.url));
 const BUILD_TIMEOUT_MS = 180_000;
+const compiler = process.env['CC'] ?? 'cc';
 const cross = 'aarch64-linux-gnu-gcc';
 const emulators = ['qemu-aarch64', 'qemu-aarch64-static'];
 
@@ -18,11 +19,26 @@ const runs = (command: string) => spawnSync(command, ['--version'], { stdio: 'ig
 
 /** Why there is nothing to run under sanitizers, or undefined. */
 function withoutSanitizers(): string | undefined {
-  const [command, ...args] = (process.env['CC'] ?? 'cc').split(' ') as [string, ...string[]];
+  const [command, ...args] = compiler.split(' ') as [string, ...string[]];
   if (!runs(command)) return `no compiler (${command})`;
   const probe = [...args, '-x', 'c', '-', '-fsanitize=address,undefined', '-o', '/dev/null'];
   const { status } = spawnSync(command, probe, { input: 'int main(void) { return 0; }\n' });
   return status === 0 ? undefined : `${command} has no sanitizers`;
+}
+
+/** Why there is nothing to run under ThreadSanitizer, whose programs not every kernel of the system starts, or undefined. */
+function withoutThreadSanitizer(): string | undefined {
+  const [command, ...args] = compiler.split(' ') as [string, ...string[]];
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-check-'));
+  const program = join(directory, 'probe');
+  try {
+    const probe = [...args, '-x', 'c', '-', '-fsanitize=thread', '-o', program];
+    const { status } = spawnSync(command, probe, { input: 'int main(void) { return 0; }\n' });
+    if (status !== 0) return `${command} has no ThreadSanitizer`;
+    return spawnSync(program).status === 0 ? undefined : 'its programs do not start here';
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** Why arm64 cannot be emulated, or undefined. */
@@ -51,6 +67,16 @@ test.skipIf(noSanitizers)(
   `kernels and engine under ASan and UBSan${noSanitizers ? ` (skipped: ${noSanitizers})` : ''}`,
   () => {
     expect(check(['--sanitize'], {})).toMatch(/^\d+ checks agree, up to level \S+\n$/);
+  },
+  BUILD_TIMEOUT_MS,
+);
+
+const noThreadSanitizer = withoutThreadSanitizer();
+test.skipIf(noThreadSanitizer)(
+  `kernels and engine under ThreadSanitizer${noThreadSanitizer ? ` (skipped: ${noThreadSanitizer})` : ''}`,
+  () => {
+    const said = check([], { CC: `${compiler} -g1 -fsanitize=thread` });
+    expect(said).toMatch(/^\d+ checks agree, up to level \S+\n$/);
   },
   BUILD_TIMEOUT_MS,
 );

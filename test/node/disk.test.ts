@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, test } from 'vitest';
+import { nativeJobs } from '../../src/base/nativejobs.ts';
 import { realDisk } from '../../src/node/realdisk.ts';
 import { diskConformance } from '../conformance/disk.ts';
 import { SimulatedDisk } from '../simulation/disk.ts';
@@ -14,6 +15,24 @@ diskConformance('real', async () => {
   made.push(directory);
   return { disk: realDisk, directory };
 });
+
+test.skipIf(!nativeJobs())(
+  'an append past the page cache goes to the file that is open, whatever its path is by now',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'holdfast-disk-'));
+    made.push(directory);
+    const path = join(directory, 'file');
+    const file = await realDisk.open(path, 'create');
+    await rename(path, join(directory, 'renamed'));
+    await writeFile(path, 'another');
+    const parts = [Buffer.alloc(4096, 'a'), Buffer.alloc(4096, 'b')];
+    expect(await file.append!(parts, 4096, path, true)).toBe(true);
+    await file.close();
+    expect(await readFile(path, 'latin1')).toBe('another');
+    const written = await readFile(join(directory, 'renamed'));
+    expect(written.subarray(4096).equals(Buffer.concat(parts))).toBe(true);
+  },
+);
 
 diskConformance('simulated', async () => {
   const disk = new SimulatedDisk(7);

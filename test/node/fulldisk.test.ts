@@ -1,59 +1,31 @@
 /**
- * A real disk that fills up under the node's hands, in the middle of an append past the page cache. A small file system is mounted for it,
- * which takes root on Linux. (A loop device over a full file system would be a disk that breaks, but Linux reports a write that fits only
- * in part as done there, so nobody could know.)
+ * Real disks that fail in the middle of a real append past the page cache: one that fills up under the node's hands, and a thin one, which
+ * promised more than is behind it, so that blocks that the file system has given out cannot be written. Small file systems are mounted for
+ * it, which takes root on Linux.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hasCode } from '../../src/base/errors.ts';
 import { MIB } from '../../src/base/units.ts';
 import { NodeStore } from '../../src/node/store.ts';
 import { patternBytes } from '../conformance/codec.ts';
+import { MountedDisk, whyNoDisks } from '../harness/disks.ts';
 import { realOptions } from './nodes.ts';
 
-const undo: (() => void)[] = [];
+const disks: MountedDisk[] = [];
 afterEach(() => {
-  for (const step of undo.splice(0).reverse()) step();
+  for (const disk of disks.splice(0)) disk.remove();
 });
 
-const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
-
-/** An ext4 of `bytes` in a file that lies in a file system of `backingBytes`; where it is mounted. */
-function mountDisk(bytes: number, backingBytes: number): string {
-  const base = mkdtempSync(join(tmpdir(), 'holdfast-disk-'));
-  undo.push(() => rmSync(base, { recursive: true, force: true }));
-  const [backing, mounted, image] = [
-    join(base, 'backing'),
-    join(base, 'disk'),
-    join(base, 'backing', 'image'),
-  ];
-  mkdirSync(backing);
-  mkdirSync(mounted);
-  run('mount', '-t', 'tmpfs', '-o', `size=${backingBytes}`, 'tmpfs', backing);
-  undo.push(() => run('umount', '-l', backing));
-  writeFileSync(image, '');
-  truncateSync(image, bytes);
-  run('mkfs.ext4', '-q', '-O', '^has_journal', '-E', 'lazy_itable_init=1', image);
-  run('mount', '-o', 'loop', image, mounted);
-  undo.push(() => run('umount', '-l', mounted));
-  return mounted;
+function mountDisk(bytes: number, backingBytes: number): MountedDisk {
+  const disk = new MountedDisk(bytes, backingBytes);
+  disks.push(disk);
+  return disk;
 }
 
-function whyNot(): string {
-  try {
-    const disk = mountDisk(16 * MIB, 20 * MIB);
-    writeFileSync(join(disk, 'test'), 'x');
-    return '';
-  } catch {
-    return ' (skipped: file systems cannot be mounted here)';
-  } finally {
-    for (const step of undo.splice(0).reverse()) step();
-  }
-}
-
+const DISK_BYTES = 96 * MIB;
 const nameOf = (seed: number) => patternBytes(32, seed);
 const contentOf = (seed: number) => patternBytes(700_000 + seed, seed);
 
@@ -81,11 +53,11 @@ async function expectAll(node: NodeStore, seeds: readonly number[]): Promise<voi
   }
 }
 
-const skipped = whyNot();
+const skipped = whyNoDisks();
 
-describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skipped}`, () => {
+describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`, () => {
   it('is full when the disk is, loses nothing, and goes on when there is room again', async () => {
-    const disk = mountDisk(64 * MIB, 80 * MIB);
+    const { path: disk } = mountDisk(64 * MIB, 80 * MIB);
     const options = { ...realOptions(join(disk, 'node')), initialise: true };
     const node = await NodeStore.open(options);
     const hog = join(disk, 'hog');
@@ -93,7 +65,7 @@ describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skippe
       if (seed !== 16) return;
       // Somebody else takes the space, but for half of what comes next.
       const { bavail, bsize } = statfsSync(disk);
-      run('fallocate', '-l', String(bavail * bsize - 1_500_000), hog);
+      execFileSync('fallocate', ['-l', String(bavail * bsize - 1_500_000), hog], { stdio: 'pipe' });
     });
     expect(hasCode(error, 'NodeFull'), String(error)).toBe(true);
     expect(acknowledged.length).toBeGreaterThanOrEqual(16);
@@ -106,6 +78,25 @@ describe.skipIf(skipped !== '')(`a node on a disk that fills up under it${skippe
     const again = await NodeStore.open(options);
     expect(again.replayReport.damagedRecords).toBe(0);
     await expectAll(again, [...acknowledged, 1000]);
+    await again.close();
+  });
+
+  it('refuses what a thin disk cannot take, and what it acknowledged is there after the disk was mounted anew', async () => {
+    const disk = mountDisk(DISK_BYTES, 24 * MIB);
+    const options = { ...realOptions(join(disk.path, 'node')), initialise: true };
+    const node = await NodeStore.open(options);
+    const { acknowledged, error } = await fill(node, 0, () => undefined);
+    expect(hasCode(error, 'NodeFull', 'NodeFailed'), String(error)).toBe(true);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(8);
+    const later = await fill(node, 5000, () => undefined);
+    acknowledged.push(...later.acknowledged);
+    // A node that has ended answers nothing, since nobody knows what its disk still holds; one that is full does.
+    if (!hasCode(later.error, 'NodeFailed')) await expectAll(node, acknowledged);
+    await node.close();
+    disk.grow(DISK_BYTES);
+    disk.mountAnew();
+    const again = await NodeStore.open({ ...options, initialise: false });
+    await expectAll(again, acknowledged);
     await again.close();
   });
 });

@@ -18,6 +18,13 @@ import { SegmentScanner } from '../../src/node/segmentscan.ts';
 import { SimulatedDisk } from '../simulation/disk.ts';
 import { Prng } from '../simulation/prng.ts';
 
+interface RecordVector {
+  offset: number;
+  header: RecordHeader;
+  key: string;
+  bytes: string;
+}
+
 interface Vectors {
   segmentHeader: {
     number: number;
@@ -28,7 +35,8 @@ interface Vectors {
     madeAtMs: number;
     bytes: string;
   };
-  records: { offset: number; header: RecordHeader; key: string; bytes: string }[];
+  records: RecordVector[];
+  alignedCommit: { records: RecordVector[] };
 }
 
 const vectors: Vectors = JSON.parse(
@@ -69,7 +77,7 @@ describe('the segment format', () => {
   it('encodes and decodes the records of the vectors', () => {
     const { salt, number } = vectors.segmentHeader;
     const seed = recordCrcSeed(Buffer.from(salt, 'hex'), number);
-    for (const { offset, header, key, bytes } of vectors.records) {
+    for (const { offset, header, key, bytes } of [...vectors.records, ...vectors.alignedCommit.records]) {
       const target = Buffer.alloc(bytes.length / 2);
       encodeRecord(target, 0, header, Buffer.from(key, 'hex'), offset, seed);
       expect(target.toString('hex')).toBe(bytes);

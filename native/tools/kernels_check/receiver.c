@@ -12,6 +12,8 @@
 #define BODY_BYTES 300000
 #define SOON_MS 30
 #define LONG_MS 20000
+#define STOP_ROUNDS 250
+#define STOP_INLETS_MAX 8
 
 typedef struct {
   hf_receive receive; /* first, so that it can be told from it */
@@ -117,7 +119,41 @@ static void closed(trial *trial) {
   for (int i = 0; i < 4; i++) close(pairs[i / 2][i % 2]);
 }
 
-const check receiver_checks[] = {{"receiver", full_late_ended, 6}, {"receiver that is closed", closed, 12}, {NULL, NULL, 0}};
+/* Freed just when its thread looks for what is over: everything that was begun ends, and no descriptor stays open. */
+static void stopped(trial *trial) {
+  int pair[2];
+  uint8_t *target = trial_area(trial, STOP_INLETS_MAX * 100);
+  trial_expect(trial, socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "no sockets");
+  int next_before = dup(pair[0]);
+  close(next_before);
+  for (int round = 0; round < STOP_ROUNDS; round++) {
+    hf_receiver *receiver = hf_receiver_new();
+    hf_inlet *inlets[STOP_INLETS_MAX];
+    waiting all[STOP_INLETS_MAX];
+    size_t count = 1 + trial_below(trial, STOP_INLETS_MAX);
+    size_t closed_count = trial_below(trial, 2) == 0 ? 0 : count;
+    for (size_t i = 0; i < count; i++) begin(&all[i], target + 100 * i, 100, LONG_MS);
+    for (size_t i = 0; i < count; i++) {
+      inlets[i] = hf_inlet_open(receiver, pair[0]);
+      trial_expect(trial, hf_inlet_receive(inlets[i], &all[i].receive), "a receive was refused");
+    }
+    for (volatile size_t spin = trial_below(trial, 3000); spin > 0; spin--) {}
+    for (size_t i = 0; i < closed_count; i++) hf_inlet_close(inlets[i]);
+    hf_receiver_free(receiver);
+    for (size_t i = 0; i < count; i++) {
+      trial_expect(trial, all[i].is_over && all[i].end == HF_RECEIVE_CLOSED, "a receive outlived its receiver");
+      if (i >= closed_count) hf_inlet_close(inlets[i]);
+    }
+  }
+  int next = dup(pair[0]);
+  trial_expect(trial, next == next_before, "a descriptor stayed open");
+  close(next);
+  close(pair[0]);
+  close(pair[1]);
+}
+
+const check receiver_checks[] = {{"receiver", full_late_ended, 6}, {"receiver that is closed", closed, 12},
+                                 {"receiver that is stopped at any moment", stopped, 4}, {NULL, NULL, 0}};
 
 #else
 

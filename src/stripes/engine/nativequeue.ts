@@ -21,7 +21,7 @@ export class NativeQueue {
   #waitingCount = 0;
   #underWay = 0;
   #closed = false;
-  #onIdle: (() => void) | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(jobs: NativeJobs, underWayMax: number) {
     this.#jobs = jobs;
@@ -50,7 +50,9 @@ export class NativeQueue {
   async close(): Promise<void> {
     this.#closed = true;
     for (const waiting of this.#waiting.drain()) waiting.refuse(new HoldfastError('ShuttingDown'));
-    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#underWay === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
   }
 
   #wait(
@@ -93,7 +95,7 @@ export class NativeQueue {
     } finally {
       this.#underWay -= 1;
       this.#waiting.shift()?.start();
-      if (this.#underWay === 0) this.#onIdle?.();
+      if (this.#underWay === 0) this.#idle?.resolve();
     }
   }
 }

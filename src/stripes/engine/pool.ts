@@ -24,7 +24,7 @@ export class ThreadPool {
   #unsettled = 0;
   #startFailures = 0;
   #closed = false;
-  #onIdle: (() => void) | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(threadCount: number) {
     for (let i = 0; i < threadCount; i++) this.#threads.push(this.#newThread());
@@ -64,7 +64,10 @@ export class ThreadPool {
     this.#closed = true;
     const waiting = [this.#heavy, this.#light, ...this.#threads.map((thread) => thread.pinned)];
     for (const job of waiting.flatMap((queue) => queue.drain())) job.fail(new HoldfastError('ShuttingDown'));
-    if (this.#unsettled > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#unsettled > 0) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+    }
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 
@@ -90,7 +93,7 @@ export class ThreadPool {
 
   #onSettled(): void {
     this.#unsettled -= 1;
-    if (this.#unsettled === 0) this.#onIdle?.();
+    if (this.#unsettled === 0) this.#idle?.resolve();
   }
 
   #byDigesters(): Thread[] {
