@@ -9,9 +9,11 @@ import { join } from 'node:path';
 import fastify, { type FastifyInstance } from 'fastify';
 import { errorTable, HoldfastError } from '../base/errors.ts';
 import type { EtagKind } from '../objects/types.ts';
-import type { GatewayControl } from './report.ts';
+import type { GatewayControl, NodeToAdd } from './report.ts';
 
 const SOCKET_PATH_BYTES_MAX = 100;
+const NODE_TEXT_LENGTH_MAX = 1024;
+const NODE_WEIGHT_MAX = 1000;
 export const SOCKET_NAME = 'control.sock';
 export const SOCKET_POINTER = 'control.path';
 
@@ -71,6 +73,11 @@ function routes(control: GatewayControl): FastifyInstance {
   server.post<{ Params: { id: string }; Body: { path?: string } }>('/nodes/:id/replace', (request) =>
     control.replaceNode(nodeId(request.params.id), request.body?.path),
   );
+  server.post<{ Body: unknown }>('/nodes', (request) => control.addNode(nodeToAdd(request.body)));
+  server.delete<{ Params: { id: string } }>('/nodes/:id', async (request) => {
+    await control.removeNode(nodeId(request.params.id));
+    return {};
+  });
   server.post<{ Body: { dryRun?: boolean; deleteOrphans?: boolean } }>('/scrub', (request) =>
     control.scrub({
       dryRun: request.body?.dryRun === true,
@@ -84,6 +91,32 @@ function routes(control: GatewayControl): FastifyInstance {
     return {};
   });
   return server;
+}
+
+/** @throws InvalidArgument naming the field that is wrong */
+function nodeToAdd(body: unknown): NodeToAdd {
+  const refuse = (why: string): never => {
+    throw new HoldfastError('InvalidArgument', { detail: why });
+  };
+  if (typeof body !== 'object' || body === null) return refuse('what is to be added is missing');
+  const fields = body as Record<string, unknown>;
+  const texts = ['address', 'namespace', 'password', 'farm', 'site', 'country'] as const;
+  for (const name of texts) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'string' || value.length === 0 || value.length > NODE_TEXT_LENGTH_MAX) {
+      refuse(`${name} is a text of 1 to ${NODE_TEXT_LENGTH_MAX} characters`);
+    }
+  }
+  const { address, weight, acceptNonDurable } = fields;
+  if (address === undefined) refuse('address is missing');
+  if (weight !== undefined && !(typeof weight === 'number' && weight > 0 && weight <= NODE_WEIGHT_MAX)) {
+    refuse(`weight is a number above 0 and up to ${NODE_WEIGHT_MAX}`);
+  }
+  if (acceptNonDurable !== undefined && typeof acceptNonDurable !== 'boolean') {
+    refuse('acceptNonDurable is true or false');
+  }
+  return fields as unknown as NodeToAdd;
 }
 
 function etagKind(value: unknown): EtagKind {

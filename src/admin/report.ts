@@ -10,8 +10,16 @@ export interface NodeReport {
   readonly id: number;
   readonly state: 'online' | 'suspect' | 'offline' | 'lost';
   readonly admin: NodeAdminState;
+  /** A folder, or an address. */
   readonly path: string;
   readonly farm: string;
+  readonly site?: string;
+  readonly country?: string;
+  readonly weight: number;
+  /** Whether its answers mean stable storage, as far as it has said so. */
+  readonly durable: boolean;
+  /** It is reached over a network without TLS. */
+  readonly isPlain: boolean;
   readonly fragments: number;
   readonly usedBytes: number;
   readonly capacityBytes: number;
@@ -130,12 +138,27 @@ export interface BucketSettings {
   readonly etag?: EtagKind;
 }
 
+/** What is said of a node that is to be added; `address` is a folder or `scheme://host:port`. */
+export interface NodeToAdd {
+  readonly address: string;
+  readonly namespace?: string;
+  readonly password?: string;
+  readonly farm?: string;
+  readonly site?: string;
+  readonly country?: string;
+  readonly weight?: number;
+  readonly acceptNonDurable?: boolean;
+}
+
 /** What the control socket can ask of a running gateway. */
 export interface GatewayControl {
   status(): Promise<StatusReport>;
   /** Closes the node as if its process had ended; nothing is deleted. */
   stopNode(id: number): Promise<void>;
   startNode(id: number): Promise<void>;
+  addNode(node: NodeToAdd): Promise<{ readonly id: number; readonly address: string }>;
+  /** Gives the node up for good; what it had is rebuilt from the others. */
+  removeNode(id: number): Promise<void>;
   /** Declares the node's data lost at once and gives its place to a new, empty node in `path` (its old folder when absent). */
   replaceNode(id: number, path: string | undefined): Promise<{ readonly id: number; readonly path: string }>;
   /**

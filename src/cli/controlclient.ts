@@ -24,7 +24,7 @@ function socketPath(data: string): string {
  */
 export function callServer<T>(
   options: OnlineOptions,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'DELETE',
   path: string,
   body?: object,
 ): Promise<T> {

@@ -17,6 +17,13 @@ function nodeId(text: string): number {
   return Number(text);
 }
 
+function weight(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1000))
+    throw new InvalidArgumentError('A weight is a number above 0 and up to 1000.');
+  return value;
+}
+
 function collect(value: string, earlier: string[] | undefined): string[] {
   return [...(earlier ?? []), value];
 }
@@ -101,12 +108,35 @@ function build(): Command {
       process.exitCode = await bucketsSetCommand(name, options);
     });
 
-  const nodes = program.command('nodes').description('list, stop, start and replace nodes');
+  const nodes = program.command('nodes').description('list, add, remove, stop, start and replace nodes');
   online(nodes.command('list'))
     .description('the nodes of the grid')
     .action(async (options) => {
       const { nodesListCommand } = await import('./commands/nodes.ts');
       process.exitCode = await nodesListCommand(options);
+    });
+  online(nodes.command('add'))
+    .argument('<address>', 'a folder, plain://HOST:PORT of a Holdfast node, or zdb://HOST:PORT of a 0-db')
+    .description('add a node to the running grid; new data goes there at once')
+    .option('--namespace <name>', 'its namespace (default "default")')
+    .option('--password-file <file>', 'file with the password of the namespace')
+    .option('--farm <name>', 'who runs it: nodes of one farm are expected to fail together')
+    .option('--site <name>', 'where it stands')
+    .option('--country <code>', 'and in which country')
+    .option('--weight <number>', 'its share of new data relative to what is free (default 1)', weight)
+    .option('--accept-non-durable', 'use it although it answers before data is on stable storage')
+    .action(async (address: string, options) => {
+      const { nodesAddCommand } = await import('./commands/nodes.ts');
+      process.exitCode = await nodesAddCommand(address, options);
+    });
+  online(nodes.command('remove'))
+    .argument('<id>', 'id of the node, as "holdfast nodes list" shows it', nodeId)
+    .description('give a node up for good; what it had is rebuilt from the others')
+    .option('--dry-run', 'only say what it holds')
+    .option('--force', 'do it although it holds fragments')
+    .action(async (id: number, options) => {
+      const { nodesRemoveCommand } = await import('./commands/nodes.ts');
+      process.exitCode = await nodesRemoveCommand(id, options);
     });
   for (const verb of ['stop', 'start'] as const) {
     online(nodes.command(verb))

@@ -69,9 +69,9 @@ export const settings = {
   'grid.nodes': {
     type: 'integer',
     default: 6,
-    min: 1,
+    min: 0,
     max: 255,
-    help: 'embedded nodes under the data directory',
+    help: 'embedded nodes under the data directory; 0 for a grid of daemons alone',
   },
   'grid.folders': {
     type: 'strings',

@@ -39,3 +39,8 @@ export function buildIdContext(label: string, suite: number, ...ids: readonly Ui
   for (const id of ids) assert(id.length === ID_BYTES, `${label}: an id has ${ID_BYTES} bytes`);
   return buildContext(label, suiteField, ...ids);
 }
+
+/** Of the password of a node's namespace, sealed under the credentials key. `nodeUuid`: 32 hex digits. */
+export function nodePasswordContext(gridId: Uint8Array, nodeUuid: string): Buffer {
+  return buildIdContext('node-password', SUITE_COBBLESTONE_256, gridId, Buffer.from(nodeUuid, 'hex'));
+}

@@ -54,14 +54,14 @@ export async function openDoors(parts: DoorParts, closers: Closers): Promise<Doo
 }
 
 function status({ foundation, grid, storage, clock, startedAtMs }: DoorParts, endpoint: string) {
-  const { registry, embedded, committer } = grid;
+  const { registry, nodes, committer } = grid;
   const { engine, profile, bundle } = foundation;
   return buildStatus({
     ...{ registry, healer: storage.healer, engine, profile, endpoint, startedAtMs },
     grid: bundle.gridId.toString('hex').slice(0, 8),
     nowMs: () => clock.nowMs(),
-    absolutePath: (path) => embedded.absolute(path),
-    problemOf: (id) => embedded.problem(id) || registry.problem(id),
+    placeOf: (record) => nodes.placeOf(record),
+    problemOf: (id) => nodes.problem(id) || registry.problem(id),
     isStalled: () => committer.stalled,
     relaxedStripes: storage.stripes.relaxedCount,
   });
@@ -89,16 +89,21 @@ function createS3({ config, foundation, grid, storage, log }: DoorParts, metrics
 }
 
 function createControl(
-  { grid: { embedded }, storage: { healer, objects }, clock }: DoorParts,
+  { grid: { nodes }, storage: { healer, objects }, clock }: DoorParts,
   status: GatewayControl['status'],
   metrics: Metrics,
 ): GatewayControl {
   return {
     status,
-    stopNode: (id) => embedded.stop(id),
-    startNode: (id) => embedded.start(id),
+    stopNode: (id) => nodes.stop(id),
+    startNode: (id) => nodes.start(id),
+    addNode: (node) => nodes.add(node),
+    removeNode: async (id) => {
+      await nodes.remove(id);
+      await healer.nodeLost(id, 'node removed');
+    },
     replaceNode: async (id, path) => {
-      const replaced = await embedded.replace(id, path);
+      const replaced = await nodes.replace(id, path);
       await healer.nodeLost(id, 'node replaced');
       return replaced;
     },

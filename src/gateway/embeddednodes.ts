@@ -14,22 +14,20 @@ import type { Random } from '../base/random.ts';
 import { MIB, SECOND_MS } from '../base/units.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import type { GridRegistry } from '../grid/registry.ts';
-import type { MetadataEngine } from '../metadata/engine.ts';
-import { keys, prefixes, prefixRange } from '../metadata/keys.ts';
-import { decodeRecord, encodeRecord, type NodeRecord } from '../metadata/records.ts';
+import { keys } from '../metadata/keys.ts';
+import { encodeRecord, type NodeRecord } from '../metadata/records.ts';
 import type { Disk } from '../node/disk.ts';
 import { EmbeddedNode } from '../node/embedded.ts';
 import type { NodeOptions } from '../node/store.ts';
 import { assertOwnFolder, hasNoIdentity, isOnFilesystemOf, makeNode } from './nodefolders.ts';
 
-const NODES_MAX = 0xffff;
 const COMPACTION_BYTES_PER_STEP = 16 * MIB;
 /** A node whose disk hangs holds up the look at the others no longer than this. */
 const LOOK_MS_MAX = 2 * SECOND_MS;
 
 export interface EmbeddedNodesParts {
   readonly dataDirectory: string;
-  readonly engine: MetadataEngine;
+  readonly ids: { next(): number };
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
@@ -49,6 +47,14 @@ interface Entry {
   /** Why it could not be opened; empty when it was. */
   problem: string;
   looking: Promise<void> | undefined;
+}
+
+/** What the operator says of a node. */
+export interface NodeAbout {
+  readonly farm?: string;
+  readonly site?: string;
+  readonly country?: string;
+  readonly weight?: number;
 }
 
 export interface NodeFolders {
@@ -72,18 +78,21 @@ export class EmbeddedNodes {
   }
 
   /**
-   * Opens the recorded nodes, and makes those of `folders` that have no record yet. Returns the records that are new or changed, to be
+   * Opens the nodes of `records`, and makes those of `folders` that have no record yet. Returns the records that are new or changed, to be
    * committed before anything is written.
    */
-  async open(folders: NodeFolders): Promise<ReadonlyMap<number, NodeRecord>> {
-    for (const [id, record] of await this.#readRecords()) this.#register(id, record);
+  async open(
+    records: ReadonlyMap<number, NodeRecord>,
+    folders: NodeFolders,
+  ): Promise<ReadonlyMap<number, NodeRecord>> {
+    for (const [id, record] of records) this.#register(id, record);
     const wanted = folders.byDefault && this.#hasNodesElsewhere(folders.paths) ? [] : folders.paths;
     const changed = new Map<number, NodeRecord>();
     await Promise.all([...this.#entries.values()].map((entry) => this.#openAtStart(entry, changed)));
     const known = new Set([...this.#entries.values()].map(({ record }) => this.absolute(record.path)));
     for (const folder of wanted) {
       if (known.has(resolve(folder))) continue;
-      const id = this.#nextId();
+      const id = this.#parts.ids.next();
       const record = await makeNode(this.#parts.dataDirectory, this.#options(resolve(folder)));
       changed.set(id, record);
       await this.#register(id, record).node.start();
@@ -119,24 +128,6 @@ export class EmbeddedNodes {
 
   #isOnDataFilesystem(directory: string): Promise<boolean> {
     return isOnFilesystemOf(this.#parts.dataDirectory, directory);
-  }
-
-  /** The next id; none is given out twice. */
-  #nextId(): number {
-    const next = Math.max(0, ...this.#entries.keys()) + 1;
-    if (next > NODES_MAX)
-      throw new HoldfastError('InvalidArgument', { detail: 'all node ids have been given out' });
-    return next;
-  }
-
-  async #readRecords(): Promise<Map<number, NodeRecord>> {
-    const cursor = this.#parts.engine.cursor(prefixRange(prefixes.nodes()));
-    try {
-      const entries = await cursor.next(NODES_MAX + 1);
-      return new Map(entries.map(([key, value]) => [key.readUInt16BE(1), decodeRecord<NodeRecord>(value)]));
-    } finally {
-      await cursor.close();
-    }
   }
 
   /** Opens the directory after making sure that it is this node's. */
@@ -219,7 +210,12 @@ export class EmbeddedNodes {
   /** A node that was given up for its silence and is there again with its data is no longer lost. */
   async #takeBack(entry: Entry): Promise<void> {
     const { record } = entry;
-    if (record.replacedBy !== undefined || this.#userOf(this.absolute(record.path)) !== undefined) return;
+    if (
+      record.replacedBy !== undefined ||
+      record.removed ||
+      this.#userOf(this.absolute(record.path)) !== undefined
+    )
+      return;
     await this.#start(entry);
     await this.#saveRecord(entry, { ...record, state: 'active' });
     this.#parts.log.warn({ node: entry.id }, 'a node that was declared lost is back with its data');
@@ -286,9 +282,10 @@ export class EmbeddedNodes {
         detail: `there is no node ${id}; holdfast nodes list shows them`,
       });
     }
-    const { replacedBy } = entry.record;
-    if (replacedBy !== undefined) {
-      throw new HoldfastError('InvalidArgument', { detail: `node ${id} was replaced by node ${replacedBy}` });
+    const { replacedBy, removed } = entry.record;
+    if (replacedBy !== undefined || removed === true) {
+      const what = replacedBy === undefined ? 'taken out of the grid' : `replaced by node ${replacedBy}`;
+      throw new HoldfastError('InvalidArgument', { detail: `node ${id} was ${what}` });
     }
     return entry;
   }
@@ -327,6 +324,36 @@ export class EmbeddedNodes {
     await this.#saveRecord(entry, { ...entry.record, state: 'lost' });
   }
 
+  /** Makes a node in an empty folder, or one that is not there yet. Returns its id. */
+  async add(folder: string, about: NodeAbout): Promise<number> {
+    const user = this.#userOf(folder);
+    if (user !== undefined) {
+      throw new HoldfastError('InvalidArgument', { detail: `${folder} is the folder of node ${user.id}` });
+    }
+    const made = await makeNode(this.#parts.dataDirectory, this.#options(folder));
+    const { farm = made.farm, site, country, weight } = about;
+    const record = {
+      ...{ ...made, farm },
+      ...(site === undefined ? {} : { site }),
+      ...(country === undefined ? {} : { country }),
+      ...(weight === undefined ? {} : { weight }),
+    };
+    const id = this.#parts.ids.next();
+    await this.#committer?.commit([{ type: 'put', key: keys.node(id), value: encodeRecord(record) }]);
+    await this.#register(id, record).node.start();
+    await this.#parts.registry.probe(id);
+    return id;
+  }
+
+  /** For good: it is not taken back. */
+  async remove(id: number): Promise<void> {
+    const entry = this.#entry(id);
+    entry.stopped = true;
+    await entry.looking;
+    await entry.node.stop();
+    await this.#saveRecord(entry, { ...entry.record, state: 'lost', removed: true });
+  }
+
   /** Gives a node up and puts an empty one in its place. */
   async replace(id: number, path: string | undefined): Promise<{ id: number; path: string }> {
     const entry = this.#entry(id);
@@ -354,7 +381,7 @@ export class EmbeddedNodes {
 
   async #replaceBy(entry: Entry, folder: string): Promise<{ id: number; path: string }> {
     const record = await makeNode(this.#parts.dataDirectory, this.#options(folder));
-    const newId = this.#nextId();
+    const newId = this.#parts.ids.next();
     const given: NodeRecord = { ...entry.record, state: 'lost', replacedBy: newId };
     await this.#committer?.commit([
       { type: 'put', key: keys.node(entry.id), value: encodeRecord(given) },

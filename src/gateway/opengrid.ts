@@ -21,8 +21,12 @@ import { realDisk } from '../node/realdisk.ts';
 import type { Closers } from './closers.ts';
 import { EmbeddedNodes, type NodeFolders } from './embeddednodes.ts';
 import type { Foundation } from './foundation.ts';
+import { GridNodes, NodeIds } from './gridnodes.ts';
+import { RemoteNodes } from './remotenodes.ts';
 import { orphansHeldUntilMs } from './rollback.ts';
 
+/** One log for each gateway; there is one gateway. */
+export const LOG_ID = 1;
 const NAMES_PER_PAGE = 10_000;
 
 interface TermLocator {
@@ -31,7 +35,7 @@ interface TermLocator {
 
 export interface OpenGrid {
   readonly registry: GridRegistry;
-  readonly embedded: EmbeddedNodes;
+  readonly nodes: GridNodes;
   readonly committer: SlotCommitter;
   readonly token: Token;
   /** Until then no orphan is deleted unasked: the metadata is older than what the nodes hold. */
@@ -48,14 +52,18 @@ export async function openGrid(
   const { data, engine, gridKeys, profile } = foundation;
   const registry = new GridRegistry(clock, profile);
   const capacityBytes = config.optionalNumber('grid.node-capacity');
+  const ids = new NodeIds();
   const embedded = new EmbeddedNodes({
     dataDirectory: data.path,
     disk: realDisk,
-    ...{ engine, clock, random, registry, log, capacityBytes },
+    ...{ ids, clock, random, registry, log, capacityBytes },
   });
-  closers.add(() => embedded.close());
-  const added = await embedded.open(foldersOf(config, data));
-  const highest = await highestTerm(registry, await createLocator(gridKeys));
+  const remote = new RemoteNodes({ gridKeys, clock, random, registry, log });
+  const nodes = new GridNodes({ engine, embedded, remote, ids });
+  closers.add(() => nodes.close());
+  const added = await nodes.open(foldersOf(config, data));
+  const shown = await highestTerm(registry, await createLocator(gridKeys));
+  const highest = Math.max(shown, nodes.highestTerm(LOG_ID));
   const heldUntilMs = await orphansHeldUntilMs(engine, highest, clock.nowMs());
   if (heldUntilMs > clock.nowMs()) {
     log.warn('the metadata is older than what the nodes hold: fragments that it does not know are kept');
@@ -68,13 +76,14 @@ export async function openGrid(
       log.error({ err, slot, attempt }, 'metadata could not be written; trying again'),
   });
   closers.add(() => committer.close());
-  embedded.committer = committer;
+  nodes.committer = committer;
+  nodes.writer = { logId: LOG_ID, ...token };
   if (added.size > 0) {
     await committer.commit(
       [...added].map(([id, record]) => ({ type: 'put', key: keys.node(id), value: encodeRecord(record) })),
     );
   }
-  return { registry, embedded, committer, token, heldUntilMs };
+  return { registry, nodes, committer, token, heldUntilMs };
 }
 
 function foldersOf(config: Config, data: DataDirectory): NodeFolders {

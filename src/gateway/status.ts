@@ -11,6 +11,7 @@ import type { Healer } from '../healing/healer.ts';
 import { decodeCounter } from '../metadata/counter.ts';
 import type { MetadataEngine } from '../metadata/engine.ts';
 import { keys } from '../metadata/keys.ts';
+import type { NodeRecord } from '../metadata/records.ts';
 import type { Profile } from '../stripes/types.ts';
 
 export interface StatusSources {
@@ -22,7 +23,8 @@ export interface StatusSources {
   readonly grid: string;
   readonly startedAtMs: number;
   readonly nowMs: () => number;
-  readonly absolutePath: (path: string) => string;
+  /** Where a node is, for people. */
+  readonly placeOf: (record: NodeRecord) => string;
   /** Why a node is not online. */
   readonly problemOf: (nodeId: number) => string;
   /** Whether the committer cannot write at the moment. */
@@ -75,13 +77,20 @@ export async function buildStatus(sources: StatusSources): Promise<StatusReport>
 }
 
 /** Lost nodes are shown until another has their place. */
-function nodeReports({ registry, absolutePath, problemOf }: StatusSources): StatusReport['nodes'] {
-  const shown = registry.nodes().filter((node) => node.record.replacedBy === undefined);
+function nodeReports({ registry, placeOf, problemOf }: StatusSources): StatusReport['nodes'] {
+  const shown = registry
+    .nodes()
+    .filter(({ record }) => record.replacedBy === undefined && record.removed !== true);
   return shown.map((node) => ({
     id: node.id,
     state: node.state,
     admin: node.record.state,
-    path: absolutePath(node.record.path),
+    path: placeOf(node.record),
+    ...(node.record.site === undefined ? {} : { site: node.record.site }),
+    ...(node.record.country === undefined ? {} : { country: node.record.country }),
+    weight: node.record.weight ?? 1,
+    durable: node.hello?.durable ?? true,
+    isPlain: node.record.address?.transport === 'plain',
     farm: node.record.farm,
     fragments: node.hello?.fragmentCount ?? 0,
     usedBytes: node.hello?.usedBytes ?? 0,
@@ -170,6 +179,17 @@ function warningsFor(facts: {
     warnings.push(
       `${healing.orphansWaiting} fragments that no record knows were left alone; "holdfast scrub --delete-orphans" deletes them.`,
     );
+  const plain = nodes.filter((node) => node.isPlain && node.admin !== 'lost');
+  if (plain.length > 0) {
+    warnings.push(
+      `${plain.length} nodes are reached without TLS: who can listen there sees sizes and times, and can cut or delay, but not read or forge.`,
+    );
+  }
+  for (const node of nodes.filter((one) => !one.durable && one.admin !== 'lost')) {
+    warnings.push(
+      `Node ${node.id} answers before its data is on stable storage: an acknowledged write may lose its fragment there when it fails.`,
+    );
+  }
   for (const node of lost) {
     warnings.push(
       `Node ${node.id} was declared lost: "holdfast nodes replace ${node.id}" puts an empty one in its place.`,

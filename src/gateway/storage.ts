@@ -13,11 +13,8 @@ import { createStripeEngine } from '../stripes/engine/create.ts';
 import { Stripes } from '../stripes/store.ts';
 import type { Closers } from './closers.ts';
 import type { Foundation } from './foundation.ts';
-import type { OpenGrid } from './opengrid.ts';
+import { LOG_ID, type OpenGrid } from './opengrid.ts';
 import { upkeepTasks } from './upkeep.ts';
-
-/** One log for each gateway; there is one gateway. */
-const LOG_ID = 1;
 
 export interface StorageParts {
   readonly config: Config;
@@ -61,7 +58,7 @@ export async function openStorage(parts: StorageParts, closers: Closers): Promis
 function startHealing(parts: StorageParts, stripes: Stripes, objects: Objects, closers: Closers): Healer {
   const { config, clock, log, random } = parts;
   const { engine, profile } = parts.foundation;
-  const { registry, embedded, committer, heldUntilMs } = parts.grid;
+  const { registry, nodes, committer, heldUntilMs } = parts.grid;
   const healer = new Healer({
     ...{ engine, committer, clock, random, log, profile },
     orphansHeldUntilMs: heldUntilMs,
@@ -73,7 +70,7 @@ function startHealing(parts: StorageParts, stripes: Stripes, objects: Objects, c
     repairBytesPerSecond: config.number('healing.repair-rate'),
     scrubBytesPerSecond: config.number('healing.scrub-rate'),
     scrubPassMs: config.number('healing.scrub-days') * DAY_MS,
-    declareLost: (nodeId) => embedded.declareLost(nodeId),
+    declareLost: (nodeId) => nodes.declareLost(nodeId),
   });
   stripes.onDamage = (stripeId, index, reason) => {
     healer.damage.report(stripeId, index, `found ${reason} by a read`);
@@ -91,7 +88,7 @@ function startUpkeep({ config, grid, clock, log }: StorageParts, objects: Object
   );
   tasks.push(
     new Task('nodes', clock, log, async () => {
-      await grid.embedded.look();
+      await grid.nodes.look();
       return SECOND_MS;
     }),
   );

@@ -107,7 +107,8 @@ export class GridRegistry implements Grid {
     for (const node of this.#nodes.values()) {
       const isUsable = node.state === 'online' || (suspects && node.state === 'suspect');
       if (!isUsable || node.record.state !== 'active' || !this.mayAsk(node, 'write')) continue;
-      const weight = node.hello?.freeBytes ?? 0;
+      if (node.hello?.durable !== true && node.record.acceptNonDurable !== true) continue;
+      const weight = (node.hello?.freeBytes ?? 0) * (node.record.weight ?? 1);
       if (weight > 0) usable.push({ id: node.id, farm: node.record.farm, weight, node });
     }
     return placementOrder(usable, seed, this.#farmMax).map(({ node }) => node);

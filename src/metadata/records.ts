@@ -196,17 +196,39 @@ export interface GarbageRecord extends RecordBase {
 
 export type NodeAdminState = 'active' | 'draining' | 'lost';
 
+/** How a node that is not in the gateway's process is reached. */
+export interface NodeAddress {
+  readonly transport: 'plain' | 'tls';
+  readonly host: string;
+  readonly port: number;
+  readonly namespace: string;
+  /** Seal(credentials, "node-password" ‖ …, password); absent when the namespace has none. */
+  readonly secret?: Buffer;
+}
+
 export interface NodeRecord extends RecordBase {
+  /** Absent: embedded. */
+  readonly kind?: 'holdfast' | 'zdb';
   readonly nodeUuid: string;
+  /** Absent for embedded nodes. */
+  readonly address?: NodeAddress;
   /** Directory of an embedded node: relative to the data directory when it lies below it, else absolute. */
   readonly path: string;
   /** Whether the directory was made on the data directory's own file system, where no disk can have come unmounted. */
   readonly onDataFilesystem: boolean;
   readonly farm: string;
+  readonly site?: string;
+  readonly country?: string;
+  /** Share of new fragments relative to what is free; 1 when absent. */
+  readonly weight?: number;
+  /** The operator lets this node count although its answers do not mean stable storage. */
+  readonly acceptNonDurable?: boolean;
   readonly state: NodeAdminState;
   readonly addedMs: number;
   /** The operator gave its place to this node; without it, a lost node that shows up again is taken back. */
   readonly replacedBy?: number;
+  /** The operator took it out of the grid for good. */
+  readonly removed?: boolean;
 }
 
 export const RECORD_FORMAT = 1;

@@ -56,12 +56,21 @@ export const LOOKUPS_MAX = 8;
 function valueCheck(
   pieces: readonly Uint8Array[],
   lengthBytes: number,
+  isFragment: boolean,
 ): { readonly flags: number; readonly valueCrc: number } {
   const trailer = trailerOfPieces(pieces);
-  if (trailerFits(trailer, lengthBytes)) return { flags: 0, valueCrc: crc32c(trailer) };
+  if (isFragment && trailerFits(trailer, lengthBytes)) return { flags: 0, valueCrc: crc32c(trailer) };
   let valueCrc = 0;
   for (const piece of pieces) valueCrc = crc32c(piece, 0, piece.length, valueCrc);
   return { flags: FLAG_VALUE_CRC, valueCrc };
+}
+
+export interface StoreOptions {
+  /** What the value takes the place of. */
+  readonly previous?: Location | undefined;
+  readonly timestampMs?: number | undefined;
+  /** Its trailer vouches for it; where that is not known, false. */
+  readonly isFragment?: boolean;
 }
 
 export interface CoreOptions {
@@ -204,10 +213,10 @@ export class NodeCore {
     pieces: readonly Uint8Array[],
     lengthBytes: number,
     admit: () => void,
-    overwriting: { readonly previous?: Location | undefined; readonly timestampMs?: number | undefined } = {},
+    options: StoreOptions = {},
   ): Promise<void> {
-    const check = valueCheck(pieces, lengthBytes);
-    const { previous: from, timestampMs = this.clock.nowMs() } = overwriting;
+    const check = valueCheck(pieces, lengthBytes, options.isFragment ?? true);
+    const { previous: from, timestampMs = this.clock.nowMs() } = options;
     await this.#append({ address, pieces, lengthBytes, ...check, from, timestampMs, admit });
   }
 
@@ -275,7 +284,7 @@ export class NodeCore {
       const record = Buffer.allocUnsafeSlow(headBytes + location.lengthBytes);
       await this.#readForMove(location, record);
       const value = record.subarray(headBytes);
-      const check = this.#decodeHead(location, record) ?? valueCheck([value], value.length);
+      const check = this.#decodeHead(location, record) ?? valueCheck([value], value.length, true);
       await this.#append({
         flags: (check.flags & FLAG_VALUE_CRC) | FLAG_COPY,
         address,

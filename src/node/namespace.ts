@@ -201,7 +201,11 @@ export class Namespace {
     try {
       const spanBytes = appendSpanBytes(value.length, address.key.length);
       const admit = () => guard.admit(core.committer.queuedBytes + spanBytes);
-      await core.store(address, [value], value.length, admit, { previous: old, timestampMs });
+      await core.store(address, [value], value.length, admit, {
+        previous: old,
+        timestampMs,
+        isFragment: false,
+      });
     } finally {
       release();
     }

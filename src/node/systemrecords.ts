@@ -57,7 +57,10 @@ export class SystemRecords {
       try {
         this.#guard.assertServing();
         const old = this.#core.locate(address);
-        await this.#core.store(address, [bytes], bytes.length, () => undefined, { previous: old });
+        await this.#core.store(address, [bytes], bytes.length, () => undefined, {
+          previous: old,
+          isFragment: false,
+        });
         if (old !== undefined) await this.#core.tombstone(address, old);
       } finally {
         leave();

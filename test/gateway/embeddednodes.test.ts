@@ -10,10 +10,11 @@ import { SlotCommitter } from '../../src/commitlog/committer.ts';
 import { engineSlotWriter } from '../../src/commitlog/slot.ts';
 import { openTerm } from '../../src/commitlog/term.ts';
 import { EmbeddedNodes } from '../../src/gateway/embeddednodes.ts';
+import { NodeIds, readNodeRecords } from '../../src/gateway/gridnodes.ts';
 import { orphansHeldUntilMs } from '../../src/gateway/rollback.ts';
 import { GridRegistry } from '../../src/grid/registry.ts';
 import { keys } from '../../src/metadata/keys.ts';
-import { encodeRecord } from '../../src/metadata/records.ts';
+import { encodeRecord, type NodeRecord } from '../../src/metadata/records.ts';
 import type { Disk } from '../../src/node/disk.ts';
 import { realDisk } from '../../src/node/realdisk.ts';
 import { SimulatedMetadata } from '../simulation/metadata.ts';
@@ -60,13 +61,20 @@ const failingDisk: Disk = {
   },
 };
 
+async function recorded(ids: NodeIds): Promise<Map<number, NodeRecord>> {
+  const records = await readNodeRecords(engine);
+  for (const id of records.keys()) ids.saw(id);
+  return records;
+}
+
 async function open(folders: readonly string[]): Promise<void> {
   registry = new GridRegistry(systemClock, { k: 2, m: 1 });
+  const ids = new NodeIds();
   nodes = new EmbeddedNodes({
-    ...{ dataDirectory: directory, engine, registry, disk: failingDisk, clock: systemClock },
+    ...{ dataDirectory: directory, ids, registry, disk: failingDisk, clock: systemClock },
     ...{ random: systemRandom, log: pino({ level: 'silent' }), capacityBytes: undefined },
   });
-  const changed = await nodes.open({ paths: folders, byDefault: false });
+  const changed = await nodes.open(await recorded(ids), { paths: folders, byDefault: false });
   const token = await openTerm(engine, 0, systemRandom);
   committer = new SlotCommitter({ engine, clock: systemClock, token, writer: engineSlotWriter(engine) });
   nodes.committer = committer;
@@ -236,11 +244,15 @@ test('a grid with nodes in other places gets no default folders', async () => {
   await open([join(directory, 'a'), join(directory, 'b'), join(directory, 'c')]);
   await nodes.close();
   registry = new GridRegistry(systemClock, { k: 2, m: 1 });
+  const ids = new NodeIds();
   nodes = new EmbeddedNodes({
-    ...{ dataDirectory: directory, engine, registry, disk: failingDisk, clock: systemClock },
+    ...{ dataDirectory: directory, ids, registry, disk: failingDisk, clock: systemClock },
     ...{ random: systemRandom, log: pino({ level: 'silent' }), capacityBytes: undefined },
   });
-  const changed = await nodes.open({ paths: [join(directory, 'nodes', 'node-1')], byDefault: true });
+  const changed = await nodes.open(await recorded(ids), {
+    paths: [join(directory, 'nodes', 'node-1')],
+    byDefault: true,
+  });
   expect([...changed]).toEqual([]);
   expect(registry.nodes()).toHaveLength(3);
 });

@@ -16,6 +16,7 @@ import { deriveGridKeys } from '../../src/crypto/gridkeys.ts';
 import { EpochKeyring } from '../../src/crypto/keyring.ts';
 import { createLocator } from '../../src/crypto/locator.ts';
 import { EmbeddedNodes } from '../../src/gateway/embeddednodes.ts';
+import { NodeIds } from '../../src/gateway/gridnodes.ts';
 import { GridRegistry } from '../../src/grid/registry.ts';
 import { Healer } from '../../src/healing/healer.ts';
 import type { MetadataEngine } from '../../src/metadata/engine.ts';
@@ -68,13 +69,13 @@ export async function createHealingWorld(
   const registry = new GridRegistry(clock, profile);
   const log = pino({ level: 'silent' });
   const nodes = new EmbeddedNodes({
-    ...{ engine, clock, random, registry, log },
+    ...{ ids: new NodeIds(), clock, random, registry, log },
     dataDirectory: directory,
     disk: realDisk,
     capacityBytes: undefined,
   });
   const folder = (nodeId: number) => join(directory, `node-${nodeId}`);
-  const added = await nodes.open({ paths: [1, 2, 3, 4, 5, 6].map(folder), byDefault: false });
+  const added = await nodes.open(new Map(), { paths: [1, 2, 3, 4, 5, 6].map(folder), byDefault: false });
   const token = await openTerm(engine, 0, random);
   const committer = new SlotCommitter({ engine, clock, token, writer: engineSlotWriter(engine) });
   nodes.committer = committer;

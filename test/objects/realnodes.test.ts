@@ -12,6 +12,7 @@ import { openTerm } from '../../src/commitlog/term.ts';
 import { deriveGridKeys } from '../../src/crypto/gridkeys.ts';
 import { EpochKeyring } from '../../src/crypto/keyring.ts';
 import { EmbeddedNodes } from '../../src/gateway/embeddednodes.ts';
+import { NodeIds } from '../../src/gateway/gridnodes.ts';
 import { GridRegistry } from '../../src/grid/registry.ts';
 import { openLevel } from '../../src/metadata/level.ts';
 import { realDisk } from '../../src/node/realdisk.ts';
@@ -40,7 +41,7 @@ beforeAll(async () => {
   nodes = new EmbeddedNodes({
     ...parts,
     dataDirectory: directory,
-    engine,
+    ids: new NodeIds(),
     disk: realDisk,
     registry,
     log: pino({ level: 'silent' }),
@@ -48,7 +49,7 @@ beforeAll(async () => {
   });
   closers.push(() => nodes.close());
   const paths = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `node-${number}`));
-  await nodes.open({ paths, byDefault: false });
+  await nodes.open(new Map(), { paths, byDefault: false });
   const token = await openTerm(engine, 0, systemRandom);
   const committer = new SlotCommitter({
     engine,

@@ -103,7 +103,7 @@ const put: Work = async (scope, args) => {
     throw wrong('PUT takes a token, then names and bytes in pairs');
   const { namespace } = scope;
   const leave = await namespace.registers.admit(writer(args));
-  let release = () => undefined as void;
+  let release: () => void = () => undefined;
   try {
     const pairs = Array.from(
       { length: (args.length - 3) / 2 },
