@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { addressOf, DEFAULT_NAMESPACE } from '../../src/node/address.ts';
 import { appendSpanBytes, Committer } from '../../src/node/committer.ts';
 import { crc32c } from '../../src/node/crc32c.ts';
 import { FLAG_DELETE, FLAG_VALUE_CRC } from '../../src/node/segmentformat.ts';
@@ -47,7 +48,7 @@ async function appendTo(committer: Committer, vector: AppendVector, n: number): 
   return new Promise((resolve, reject) => {
     committer.append({
       ...rest,
-      name: Buffer.from(name, 'hex'),
+      address: addressOf(DEFAULT_NAMESPACE, Buffer.from(name, 'hex')),
       pieces,
       valueLengthBytes,
       valueCrc: vector.flags === FLAG_DELETE ? 0 : crc32c(Buffer.concat(pieces)),

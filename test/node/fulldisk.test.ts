@@ -1,7 +1,6 @@
 /**
- * Real disks that fail in the middle of a real append past the page cache: one that fills up under the node's hands, and a thin one, which
- * promised more than is behind it, so that blocks that the file system has given out cannot be written. Small file systems are mounted for
- * it, which takes root on Linux.
+ * Real disks that fail in the middle of an append past the page cache: one that fills up under the node's hands, and one that ends earlier
+ * than it said. Small file systems are mounted for it, which takes root on Linux.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync, statfsSync } from 'node:fs';
@@ -19,13 +18,12 @@ afterEach(() => {
   for (const disk of disks.splice(0)) disk.remove();
 });
 
-function mountDisk(bytes: number, backingBytes: number): MountedDisk {
-  const disk = new MountedDisk(bytes, backingBytes);
+function mountDisk(bytes: number): MountedDisk {
+  const disk = new MountedDisk(bytes);
   disks.push(disk);
   return disk;
 }
 
-const DISK_BYTES = 96 * MIB;
 const nameOf = (seed: number) => patternBytes(32, seed);
 const contentOf = (seed: number) => patternBytes(700_000 + seed, seed);
 
@@ -57,7 +55,7 @@ const skipped = whyNoDisks();
 
 describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`, () => {
   it('is full when the disk is, loses nothing, and goes on when there is room again', async () => {
-    const { path: disk } = mountDisk(64 * MIB, 80 * MIB);
+    const disk = mountDisk(64 * MIB).path;
     const options = { ...realOptions(join(disk, 'node')), initialise: true };
     const node = await NodeStore.open(options);
     const hog = join(disk, 'hog');
@@ -81,22 +79,23 @@ describe.skipIf(skipped !== '')(`a node on a disk that fails under it${skipped}`
     await again.close();
   });
 
-  it('refuses what a thin disk cannot take, and what it acknowledged is there after the disk was mounted anew', async () => {
-    const disk = mountDisk(DISK_BYTES, 24 * MIB);
+  it('ends when the disk does, and what it acknowledged is there when the disk is whole again', async () => {
+    const disk = mountDisk(64 * MIB);
     const options = { ...realOptions(join(disk.path, 'node')), initialise: true };
     const node = await NodeStore.open(options);
+    disk.endAt(24 * MIB);
     const { acknowledged, error } = await fill(node, 0, () => undefined);
-    expect(hasCode(error, 'NodeFull', 'NodeFailed'), String(error)).toBe(true);
+    expect(hasCode(error, 'NodeFailed'), String(error)).toBe(true);
+    expect(String(error)).toMatch(/ended after a disk failure .*EIO/);
     expect(acknowledged.length).toBeGreaterThanOrEqual(8);
-    const later = await fill(node, 5000, () => undefined);
-    acknowledged.push(...later.acknowledged);
-    // A node that has ended answers nothing, since nobody knows what its disk still holds; one that is full does.
-    if (!hasCode(later.error, 'NodeFailed')) await expectAll(node, acknowledged);
+    // It answers nothing any more, since nobody knows what its disk still holds.
+    await expect(node.put(nameOf(1000), [contentOf(1000)])).rejects.toMatchObject({ code: 'NodeFailed' });
     await node.close();
-    disk.grow(DISK_BYTES);
-    disk.mountAnew();
+    disk.restore();
     const again = await NodeStore.open({ ...options, initialise: false });
+    expect(again.replayReport.damagedRecords).toBe(0);
     await expectAll(again, acknowledged);
+    await again.put(nameOf(1000), [contentOf(1000)]);
     await again.close();
   });
 });
