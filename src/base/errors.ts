@@ -213,6 +213,17 @@ const table = {
     retryable: true,
   },
   NodeFull: { httpStatus: 507, s3: 'InsufficientStorage', message: 'The node has no space left.' },
+  TransportRefused: {
+    httpStatus: 503,
+    s3: 'ServiceUnavailable',
+    message: 'The connection is weaker than what is required.',
+  },
+  IdentityMismatch: {
+    httpStatus: 503,
+    s3: 'ServiceUnavailable',
+    message: 'The node has another identity than the pinned one.',
+  },
+  JoinRefused: { httpStatus: 403, s3: 'AccessDenied', message: 'The node refused the join token.' },
   NodeFailed: {
     httpStatus: 503,
     s3: 'ServiceUnavailable',
