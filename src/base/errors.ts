@@ -223,6 +223,17 @@ const table = {
     s3: 'ServiceUnavailable',
     message: 'Another gateway has taken over this log.',
   },
+  TransportRefused: {
+    httpStatus: 503,
+    s3: 'ServiceUnavailable',
+    message: 'The connection is weaker than what is required.',
+  },
+  IdentityMismatch: {
+    httpStatus: 503,
+    s3: 'ServiceUnavailable',
+    message: 'The node has another identity than the pinned one.',
+  },
+  JoinRefused: { httpStatus: 403, s3: 'AccessDenied', message: 'The node refused the join token.' },
   NodeFailed: {
     httpStatus: 503,
     s3: 'ServiceUnavailable',

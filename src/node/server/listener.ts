@@ -37,19 +37,27 @@ export async function listen(parts: ListenerParts, target: ListenTarget): Promis
   const { server, transport } = parts;
   const open = new Map<Socket, Promise<void>>();
   const memory = new Gate('memory for requests', MEMORY_BYTES);
+  // Counts those in their handshake too.
+  server.maxConnections = parts.connectionsMax;
   server.on(transport === 'tls' ? 'secureConnection' : 'connection', (socket: Socket) => {
     if (open.size >= parts.connectionsMax) {
       socket.destroy();
       return;
     }
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const peer: Peer = {
       transport,
       address: `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`,
       fingerprint: transport === 'tls' ? parts.fingerprintOf(socket as TLSSocket) : undefined,
     };
-    const session = parts.openSession(peer);
+    // A TLS peer that has proven no identity came through its handshake: it is for us to refuse it.
+    const isUnknown = transport === 'tls' && peer.fingerprint === undefined;
+    const session = isUnknown ? undefined : parts.openSession(peer);
+    if (session === undefined) {
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const served = serveConnection({ socket, session, memory, clock: parts.clock, onError: parts.onError });
     open.set(socket, served);
     void served.finally(() => open.delete(socket));

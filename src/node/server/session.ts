@@ -41,4 +41,5 @@ export interface Session {
   close(): void;
 }
 
-export type OpenSession = (peer: Peer) => Session;
+/** Undefined for a peer that is not served: its connection is closed without a word. */
+export type OpenSession = (peer: Peer) => Session | undefined;
