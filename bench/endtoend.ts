@@ -7,6 +7,7 @@
  *
  * HOLDFAST_BENCH_MINIO=FILE      the binary of MinIO to compare with, plain and with SSE-S3
  * HOLDFAST_BENCH_BEFORE=DIR      another checkout of Holdfast, installed and built
+ * HOLDFAST_BENCH_DAEMONS=1       Holdfast over nine daemons of three farms on this machine
  * HOLDFAST_BENCH_PORTABLE=1      Holdfast without its native kernels
  * HOLDFAST_BENCH_ROUNDS=3 HOLDFAST_BENCH_SECONDS=6 (of each measurement)
  * HOLDFAST_BENCH_ONLY=TEXT       scenarios whose name has TEXT in it; several are divided by commas
@@ -23,7 +24,7 @@ import { preferredClient, runLoad } from './load/client.ts';
 import { presign, type Target } from './load/presign.ts';
 import { withContenders } from './peers/arena.ts';
 import type { Contender, Peer } from './peers/contender.ts';
-import { holdfast, holdfastBefore, holdfastPortable } from './peers/holdfast.ts';
+import { holdfast, holdfastBefore, holdfastDaemons, holdfastPortable } from './peers/holdfast.ts';
 import { minio, minioEncrypted } from './peers/minio.ts';
 
 const OUTPUT_CHARACTERS = 2000;
@@ -41,6 +42,7 @@ function peers(): Peer[] {
   return [
     holdfast,
     ...(before ? [holdfastBefore(before)] : []),
+    ...(environment['HOLDFAST_BENCH_DAEMONS'] === '1' ? [holdfastDaemons] : []),
     ...(environment['HOLDFAST_BENCH_PORTABLE'] === '1' ? [holdfastPortable] : []),
     ...(binary ? [minio(binary), minioEncrypted(binary)] : []),
   ];

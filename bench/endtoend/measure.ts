@@ -39,9 +39,9 @@ export interface Task {
 const unitsOfCost = (unit: Unit) => (unit === 'MiB' ? KIB : 1000);
 
 export async function measure(contender: Contender, task: Task): Promise<Measurement> {
-  const cpuBefore = cpuSeconds(contender.pid);
+  const cpuBefore = totalCpuSeconds(contender);
   const load = await runLoad(task.plan);
-  const cpu = cpuSeconds(contender.pid) - cpuBefore;
+  const cpu = totalCpuSeconds(contender) - cpuBefore;
   const { scenario, round, unit } = task;
   const units = load.requests * task.unitsPerRequest;
   const cost = (seconds: number) => (units === 0 ? 0 : (seconds / units) * unitsOfCost(unit));
@@ -58,11 +58,15 @@ export async function measure(contender: Contender, task: Task): Promise<Measure
   };
 }
 
+function totalCpuSeconds({ pid, helpers = [] }: Contender): number {
+  return [pid, ...helpers].reduce((sum, each) => sum + cpuSeconds(each), 0);
+}
+
 /** Waits until what was written is on the disk and no server is still at work for an earlier measurement. */
 export async function settle(contenders: readonly Contender[]): Promise<void> {
   await run('sync');
   const endMs = performance.now() + SETTLE_MS_MAX;
-  const total = () => contenders.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+  const total = () => contenders.reduce((sum, contender) => sum + totalCpuSeconds(contender), 0);
   for (let before = total(); performance.now() < endMs; before = total()) {
     await new Promise((resolve) => setTimeout(resolve, QUIET_SAMPLE_MS));
     if (total() - before <= (QUIET_SHARE_MAX * QUIET_SAMPLE_MS) / 1000) return;

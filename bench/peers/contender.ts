@@ -5,6 +5,8 @@ export interface Contender {
   readonly name: string;
   readonly target: Target;
   readonly pid: number;
+  /** Processes whose CPU time counts as well. */
+  readonly helpers?: readonly number[];
   /** The last it wrote, for the message when it fails. */
   output(): string;
   /** Removes what was deleted from the disk, where the server leaves it there for later. */

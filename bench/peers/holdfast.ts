@@ -1,8 +1,13 @@
 /** Holdfast in its default settings: fsync before every answer, encryption, 4 + 2. */
+import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type ServerOptions, startServer } from '../../test/harness/server.ts';
+import { startDaemonProcess } from '../../test/harness/daemon.ts';
+import { repository, type ServerOptions, startServer } from '../../test/harness/server.ts';
 import type { Peer } from './contender.ts';
+
+const DAEMONS = 9;
+const FARMS = 3;
 
 function peer(name: string, options: () => Promise<ServerOptions>): Peer {
   return {
@@ -43,3 +48,39 @@ export function holdfastBefore(directory: string): Peer {
     return { checkout, nodeFlags: (flags as { serverNodeFlags: readonly string[] }).serverNodeFlags };
   });
 }
+
+/** A gateway without nodes of its own over nine daemons of three farms, all on this machine. */
+export const holdfastDaemons: Peer = {
+  name: 'Holdfast, daemons',
+  start: async (directory) => {
+    const daemons = await Promise.all(
+      Array.from({ length: DAEMONS }, (_, i) => startDaemonProcess(join(directory, `node-${i + 1}`))),
+    );
+    const server = await startServer({
+      data: join(directory, 'gateway'),
+      flags: ['--log-level', 'warn'],
+      environment: { HOLDFAST_GRID_NODES: '0' },
+    });
+    for (const [i, { port }] of daemons.entries()) {
+      const command = ['nodes', 'add', `plain://127.0.0.1:${port}`, '--farm', `farm ${i % FARMS}`];
+      execFileSync(process.execPath, [
+        join(repository, 'src/cli/main.ts'),
+        ...command,
+        '--data',
+        server.data,
+      ]);
+    }
+    const { port, accessKeyId, secretAccessKey } = server;
+    return {
+      name: 'Holdfast, daemons',
+      target: { host: '127.0.0.1', port, accessKeyId, secretAccessKey },
+      pid: server.process.pid ?? 0,
+      helpers: daemons.map((daemon) => daemon.process.pid ?? 0),
+      output: server.output,
+      stop: async () => {
+        await server.stop();
+        await Promise.all(daemons.map((daemon) => daemon.stop()));
+      },
+    };
+  },
+};
