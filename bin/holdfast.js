@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { serverNodeFlags } from '../src/cli/nodeflags.ts';
 
-if (process.argv[2] !== 'serve') {
+if (process.argv[2] !== 'serve' && process.argv[2] !== 'node') {
   await import('../src/cli/main.ts');
 } else {
   const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { serverNodeFlags } from '../../src/cli/nodeflags.ts';
 import { repository, waitUntil } from './server.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -21,7 +22,7 @@ export async function startDaemonProcess(
   flags: readonly string[] = [],
 ): Promise<RunningDaemon> {
   const args = ['node', '--data', data, '--listen', `127.0.0.1:${port}`, '--log-level', 'warn', ...flags];
-  const child = spawn(process.execPath, [join(repository, 'src/cli/main.ts'), ...args], {
+  const child = spawn(process.execPath, [...serverNodeFlags, join(repository, 'src/cli/main.ts'), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let output = '';
