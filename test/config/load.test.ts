@@ -29,7 +29,7 @@ describe('configuration', () => {
     ['unknown setting', '[s3]\n\nregoin = "x"\n', /line 3: there is no setting "s3\.regoin"/],
     ['broken TOML', 'data = "a"\ndata = \n', /line 2/],
     ['wrong type', '[grid]\nnodes = "six"\n', /line 2: "six" is not a whole number/],
-    ['out of bounds', '[grid]\nnodes = 0\n', /line 2: 0 is not between 1 and 255/],
+    ['out of bounds', '[grid]\nnodes = 256\n', /line 2: 256 is not between 0 and 255/],
     ['too wide', '[grid]\ndata-fragments = 200\nparity-fragments = 100\n', /k \+ m = 300/],
     ['folder twice', '[grid]\nfolders = ["/a", "/a/"]\n', /\/a is named twice/],
     ['half a TLS pair', '[s3]\ntls-cert = "c.pem"\n', /needed together/],
