@@ -100,7 +100,16 @@ function nodeToAdd(body: unknown): NodeToAdd {
   };
   if (typeof body !== 'object' || body === null) return refuse('what is to be added is missing');
   const fields = body as Record<string, unknown>;
-  const texts = ['address', 'namespace', 'password', 'farm', 'site', 'country'] as const;
+  const texts = [
+    'address',
+    'namespace',
+    'password',
+    'farm',
+    'site',
+    'country',
+    'join',
+    'fingerprint',
+  ] as const;
   for (const name of texts) {
     const value = fields[name];
     if (value === undefined) continue;

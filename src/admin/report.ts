@@ -148,6 +148,9 @@ export interface NodeToAdd {
   readonly country?: string;
   readonly weight?: number;
   readonly acceptNonDurable?: boolean;
+  /** For a tls:// node: the token that it printed, or its fingerprint when it knows this gateway already. */
+  readonly join?: string;
+  readonly fingerprint?: string;
 }
 
 /** What the control socket can ask of a running gateway. */

@@ -60,6 +60,7 @@ function build(): Command {
   const node = program
     .command('node')
     .description('run a 3Node: a daemon that keeps fragments for gateways, and speaks the 0-db protocol')
+    .option('--join-token', 'print a token with which one more gateway can join')
     .option('--config <file>', 'configuration file (TOML)');
   addSettingFlags(node, 'node').action(async (_options, command: Command) => {
     const { nodeCommand } = await import('./commands/node.ts');
@@ -116,10 +117,15 @@ function build(): Command {
       process.exitCode = await nodesListCommand(options);
     });
   online(nodes.command('add'))
-    .argument('<address>', 'a folder, plain://HOST:PORT of a Holdfast node, or zdb://HOST:PORT of a 0-db')
+    .argument(
+      '<address>',
+      'a folder, tls://HOST:PORT or plain://HOST:PORT of a Holdfast node, or zdb://HOST:PORT of a 0-db',
+    )
     .description('add a node to the running grid; new data goes there at once')
     .option('--namespace <name>', 'its namespace (default "default")')
     .option('--password-file <file>', 'file with the password of the namespace')
+    .option('--join <token>', 'token that a node printed: the node learns to know this gateway')
+    .option('--fingerprint <text>', 'of a tls:// node that knows this gateway already')
     .option('--farm <name>', 'who runs it: nodes of one farm are expected to fail together')
     .option('--site <name>', 'where it stands')
     .option('--country <code>', 'and in which country')

@@ -239,8 +239,8 @@ function checkTogether(config: Config): void {
     });
   }
   parseAddress(config.string('s3.listen'), config.source('s3.listen'));
-  if (config.string('node.listen') !== 'off') {
-    parseAddress(config.string('node.listen'), config.source('node.listen'));
+  for (const name of ['node.listen', 'node.tls-listen'] as const) {
+    if (config.string(name) !== 'off') parseAddress(config.string(name), config.source(name));
   }
   if (config.string('admin.listen') !== 'off') {
     parseAddress(config.string('admin.listen'), config.source('admin.listen'));

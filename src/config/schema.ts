@@ -138,6 +138,13 @@ export const settings = {
     commands: ['node'],
     help: 'address for the 0-db protocol without TLS; "off" for none',
   },
+  'node.tls-listen': {
+    type: 'string',
+    default: '127.0.0.1:9910',
+    flag: 'tls-listen',
+    commands: ['node'],
+    help: 'address for gateways over TLS with post-quantum keys; "off" for none',
+  },
   'node.admin-password-file': {
     type: 'string',
     default: undefined,

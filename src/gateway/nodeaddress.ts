@@ -1,4 +1,4 @@
-/** Addresses of nodes as people write them: a folder, `plain://HOST:PORT`, `zdb://HOST:PORT`. */
+/** Addresses of nodes as people write them: a folder, `tls://HOST:PORT`, `plain://HOST:PORT`, `zdb://HOST:PORT`. */
 import { HoldfastError } from '../base/errors.ts';
 import type { NodeAddress, NodeRecord } from '../metadata/records.ts';
 
@@ -10,6 +10,7 @@ export interface ParsedAddress {
 }
 
 const schemes = {
+  tls: { kind: 'holdfast', transport: 'tls', port: 9910 },
   plain: { kind: 'holdfast', transport: 'plain', port: 9900 },
   zdb: { kind: 'zdb', transport: 'plain', port: 9900 },
 } as const;
@@ -23,7 +24,7 @@ export function parseNodeAddress(text: string): ParsedAddress | undefined {
   };
   const [, name, rest] = match;
   const scheme = Object.hasOwn(schemes, name!) ? schemes[name as keyof typeof schemes] : undefined;
-  if (scheme === undefined) return refuse(`there are ${Object.keys(schemes).join(':// and ')}://`);
+  if (scheme === undefined) return refuse(`there are ${Object.keys(schemes).join('://, ')}://`);
   const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:/[\]\s]+))(?::(\d{1,5}))?$/.exec(rest!);
   if (parts === null) return refuse('after the scheme come a host (an IPv6 address in brackets) and a port');
   const port = parts[3] === undefined ? scheme.port : Number(parts[3]);
@@ -36,6 +37,7 @@ export function nodeAddressText({ kind, address }: NodeRecord): string | undefin
   if (address === undefined) return undefined;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   const scheme = kind === 'zdb' ? 'zdb' : address.transport;
-  const namespace = address.namespace === 'default' ? '' : ` (${address.namespace})`;
+  const namespace =
+    address.namespace === 'default' || address.fingerprint !== undefined ? '' : ` (${address.namespace})`;
   return `${scheme}://${host}:${address.port}${namespace}`;
 }

@@ -58,7 +58,8 @@ export async function openGrid(
     disk: realDisk,
     ...{ ids, clock, random, registry, log, capacityBytes },
   });
-  const remote = new RemoteNodes({ gridKeys, clock, random, registry, log });
+  const { identitySeed } = foundation.bundle;
+  const remote = await RemoteNodes.create({ gridKeys, identitySeed, clock, random, registry, log });
   const nodes = new GridNodes({ engine, embedded, remote, ids });
   closers.add(() => nodes.close());
   const added = await nodes.open(foldersOf(config, data));

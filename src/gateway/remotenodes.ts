@@ -2,24 +2,32 @@
  * The nodes that are daemons of their own, or rented 0-db namespaces: adding them while clients go on working, and taking back those that were
  * given up for their silence and answer again. What they are is in their records; passwords are sealed there.
  */
+import type { SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
+import { parseFingerprint } from '../base/tls/fingerprint.ts';
+import { tlsIdentity } from '../base/tls/identity.ts';
+import { parseJoinToken } from '../base/tls/jointoken.ts';
+import { clientContext } from '../base/tls/options.ts';
 import type { Committer } from '../commitlog/commit.ts';
 import { nodePasswordContext } from '../crypto/context.ts';
 import type { GridKeys } from '../crypto/gridkeys.ts';
 import { open, seal } from '../crypto/seal.ts';
 import type { GridRegistry } from '../grid/registry.ts';
-import { connectNode } from '../grid/remote/connect.ts';
+import { connectNode, connectSecurely, joinNode } from '../grid/remote/connect.ts';
 import type { RemoteStore } from '../grid/remote/target.ts';
 import { keys } from '../metadata/keys.ts';
-import { encodeRecord, type NodeRecord, RECORD_FORMAT } from '../metadata/records.ts';
+import { encodeRecord, type NodeAddress, type NodeRecord, RECORD_FORMAT } from '../metadata/records.ts';
+import { namespaceOfGrid } from '../node/pins.ts';
 import type { Writer } from '../node/registers.ts';
 import { nodeAddressText, type ParsedAddress } from './nodeaddress.ts';
 
 export interface RemoteNodesParts {
   readonly gridKeys: GridKeys;
+  /** Of the gateway's ML-DSA-87 identity. */
+  readonly identitySeed: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
   readonly registry: GridRegistry;
@@ -35,6 +43,9 @@ export interface NewRemoteNode extends ParsedAddress {
   readonly country?: string;
   readonly weight?: number;
   readonly acceptNonDurable?: boolean;
+  /** Over TLS, one of the two. */
+  readonly join?: string;
+  readonly fingerprint?: string;
 }
 
 interface Entry {
@@ -45,12 +56,18 @@ interface Entry {
 
 export class RemoteNodes {
   readonly #parts: RemoteNodesParts;
+  readonly #context: SecureContext;
   readonly #entries = new Map<number, Entry>();
   #committer: Committer | undefined;
   #writer: Writer | undefined;
 
-  constructor(parts: RemoteNodesParts) {
+  private constructor(parts: RemoteNodesParts, context: SecureContext) {
     this.#parts = parts;
+    this.#context = context;
+  }
+
+  static async create(parts: RemoteNodesParts): Promise<RemoteNodes> {
+    return new RemoteNodes(parts, clientContext(await tlsIdentity(parts.identitySeed)));
   }
 
   set committer(committer: Committer) {
@@ -88,8 +105,8 @@ export class RemoteNodes {
     known: readonly NodeRecord[],
     nextId: () => number,
   ): Promise<{ readonly id: number; readonly record: NodeRecord }> {
-    const { kind, transport, host, port, namespace, password, farm, site, country, weight } = node;
-    const unsealed = { transport, host, port, namespace };
+    const { kind, password, farm, site, country, weight } = node;
+    const unsealed = await this.#meet(node);
     const trial = this.#connectTo(kind, unsealed, password);
     try {
       const { nodeUuid, durable } = await trial.hello();
@@ -121,6 +138,37 @@ export class RemoteNodes {
     } finally {
       await trial.close();
     }
+  }
+
+  /** Where a node is, and over TLS who it is: it learns to know us, if it does not yet. */
+  async #meet(node: NewRemoteNode): Promise<NodeAddress> {
+    const { transport, host, port, namespace, join, fingerprint } = node;
+    const refuse = (detail: string): never => {
+      throw new HoldfastError('InvalidArgument', { detail });
+    };
+    if (transport !== 'tls') {
+      if (join !== undefined || fingerprint !== undefined)
+        refuse('--join and --fingerprint are for tls:// nodes');
+      return { transport, host, port, namespace };
+    }
+    if ((join === undefined) === (fingerprint === undefined)) {
+      refuse(
+        'a tls:// node needs --join with the token that it printed, or --fingerprint when it knows this gateway already',
+      );
+    }
+    if (namespace !== 'default' || node.password.length > 0) {
+      refuse(
+        'a tls:// node has a namespace for this grid already: --namespace and --password-file are not for it',
+      );
+    }
+    const { gridKeys, clock, random } = this.#parts;
+    const pin = join === undefined ? parseFingerprint(fingerprint!) : parseJoinToken(join).fingerprint;
+    const to = { host, port, fingerprint: pin, context: this.#context };
+    const name =
+      join === undefined
+        ? namespaceOfGrid(gridKeys.gridId)
+        : await joinNode(to, join, gridKeys.gridId, { clock, random });
+    return { transport, host, port, namespace: name, fingerprint: pin };
   }
 
   /** Takes back nodes that were given up for their silence and answer again with their data. */
@@ -177,11 +225,15 @@ export class RemoteNodes {
 
   #connectTo(
     kind: 'holdfast' | 'zdb',
-    { host, port, namespace }: NonNullable<NodeRecord['address']>,
+    { host, port, namespace, fingerprint }: NodeAddress,
     password: Buffer,
   ): RemoteStore {
     const { clock, random } = this.#parts;
-    const store = connectNode({ kind, host, port, namespace, password }, { clock, random });
+    const seams = { clock, random };
+    const store =
+      fingerprint === undefined
+        ? connectNode({ kind, host, port, namespace, password }, seams)
+        : connectSecurely({ host, port, fingerprint, context: this.#context }, namespace, seams);
     if (this.#writer !== undefined) store.useWriter(this.#writer);
     return store;
   }

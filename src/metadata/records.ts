@@ -204,6 +204,8 @@ export interface NodeAddress {
   readonly namespace: string;
   /** Seal(credentials, "node-password" ‖ …, password); absent when the namespace has none. */
   readonly secret?: Buffer;
+  /** Over TLS: SHA-384 of the node's public key, 48 bytes. The namespace is then the one that the node keeps for this grid. */
+  readonly fingerprint?: Buffer;
 }
 
 export interface NodeRecord extends RecordBase {

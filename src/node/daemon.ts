@@ -12,6 +12,7 @@ import { MIB, SECOND_MS } from '../base/units.ts';
 import type { Disk } from './disk.ts';
 import { makeDurableDirectory } from './identity.ts';
 import { lockDirectory } from './lock.ts';
+import { openSecureSide, type SecureSide } from './secure.ts';
 import { type Listener, type ListenTarget, listen } from './server/listener.ts';
 import { NodeStore } from './store.ts';
 import type { ZdbContext } from './zdb/context.ts';
@@ -34,6 +35,10 @@ export interface DaemonOptions {
   readonly directory: string;
   /** undefined: no plain listener. */
   readonly listen: ListenTarget | undefined;
+  /** undefined: no TLS listener. */
+  readonly tlsListen: ListenTarget | undefined;
+  /** Make a join token, also when a grid is pinned already. */
+  readonly wantsJoinToken: boolean;
   readonly adminPassword: Buffer;
   readonly capacityBytes: number | undefined;
   readonly connectionsMax: number;
@@ -52,6 +57,14 @@ export interface Daemon {
   readonly nodeUuid: string;
   /** Where it listens without TLS; undefined when it does not. */
   readonly port: number | undefined;
+  readonly tls:
+    | {
+        readonly port: number;
+        readonly fingerprint: string;
+        readonly fullFingerprint: string;
+        readonly joinToken: string | undefined;
+      }
+    | undefined;
   close(): Promise<void>;
 }
 
@@ -69,15 +82,18 @@ export async function startDaemon(given: DaemonOptions): Promise<Daemon> {
     if (damagedRecords > 0)
       log.warn({ damagedRecords }, 'records were found damaged; scrubs of gateways will repair them');
     if (tornRecords > 0) log.info({ tornRecords }, 'what a crash had left unfinished was cut off');
-    const listener = await listenPlain(options, store);
+    const context = contextFor(options, store);
+    const listener = await listenPlain(options, context);
+    const secure = await listenSecurely(options, store, context);
     const tasks = upkeep(options, store);
     for (const task of tasks) task.start();
     const opened = store;
     return {
       nodeUuid: store.nodeUuid,
       port: listener?.port,
+      tls: secure,
       close: async () => {
-        await Promise.all([listener?.close(), ...tasks.map((task) => task.stop())]);
+        await Promise.all([listener?.close(), secure?.listener.close(), ...tasks.map((task) => task.stop())]);
         await opened.close();
         await lock.release();
       },
@@ -89,24 +105,28 @@ export async function startDaemon(given: DaemonOptions): Promise<Daemon> {
   }
 }
 
-async function listenPlain(
-  options: DaemonOptions,
-  store: NodeStore,
-): Promise<(Listener & { port: number }) | undefined> {
-  if (options.listen === undefined) return undefined;
+function contextFor(options: DaemonOptions, store: NodeStore): ZdbContext {
   const { clock, random, adminPassword, version, log } = options;
-  const context: ZdbContext = {
+  return {
     ...{ store, clock, random, adminPassword, version },
     waiters: new Waiters(),
     startedAtMs: clock.nowMs(),
     onFault: (err) => log.error({ err }, 'a request ended with an error of ours'),
   };
+}
+
+async function listenPlain(
+  options: DaemonOptions,
+  context: ZdbContext,
+): Promise<(Listener & { port: number }) | undefined> {
+  if (options.listen === undefined) return undefined;
+  const { clock, log, connectionsMax } = options;
   const server = createServer();
   const listener = await listen(
     {
-      ...{ server, transport: 'plain', connectionsMax: options.connectionsMax, clock },
+      ...{ server, transport: 'plain', connectionsMax, clock },
       fingerprintOf: () => undefined,
-      openSession: (peer) => new ZdbSession(context, peer),
+      openSession: () => new ZdbSession(context),
       onError: (err) => log.error({ err }, 'a connection ended with an error of ours'),
     },
     options.listen,
@@ -114,6 +134,38 @@ async function listenPlain(
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return Object.assign(listener, { port });
+}
+
+/** A node that no grid knows yet makes a join token at every start: whoever can read what it says may take it. */
+async function listenSecurely(options: DaemonOptions, store: NodeStore, context: ZdbContext) {
+  if (options.tlsListen === undefined) return undefined;
+  const { directory, clock, random, log, connectionsMax } = options;
+  const side = await openSecureSide({
+    ...{ directory, store, context, clock, random, connectionsMax },
+    onError: (err) => log.error({ err }, 'a TLS connection ended with an error of ours'),
+  });
+  const listener = await side.listen(options.tlsListen);
+  const { port } = listener;
+  const { fingerprint, fullFingerprint } = side;
+  const wanted = options.wantsJoinToken || !side.isEnrolled;
+  return {
+    listener,
+    port,
+    fingerprint,
+    fullFingerprint,
+    joinToken: wanted ? await joinToken(side, log) : undefined,
+  };
+}
+
+/** As many as may be open are no reason not to start. */
+async function joinToken(side: SecureSide, log: NodeLog): Promise<string | undefined> {
+  try {
+    return await side.makeJoinToken();
+  } catch (error) {
+    if (!hasCode(error, 'InvalidRequest')) throw error;
+    log.warn({}, error.message);
+    return undefined;
+  }
 }
 
 function upkeep(options: DaemonOptions, store: NodeStore): Task[] {

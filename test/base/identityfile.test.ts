@@ -24,11 +24,11 @@ describe('the file of an identity', () => {
     const good = { product: 'holdfast', kind: 'identity', format: 1, seed: 'ab'.repeat(32) };
     const wrong: [unknown, string][] = [
       ['{', 'is not JSON'],
-      [{ ...good, kind: 'other' }, 'is not an identity of Holdfast'],
+      [{ ...good, kind: 'other' }, 'is not what it should be: identity of Holdfast'],
       [{ ...good, format: '1' }, '"format" is not a whole number'],
       [{ ...good, format: 2 }, 'written by a newer Holdfast'],
       [{ ...good, seed: 'AB'.repeat(32) }, '"seed" is not 64 lower-case hexadecimal digits'],
-      [null, 'is not an identity of Holdfast'],
+      [null, 'is not what it should be: identity of Holdfast'],
     ];
     for (const [document, reason] of wrong) {
       const path = join(folder, 'wrong.key');

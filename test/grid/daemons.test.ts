@@ -38,6 +38,11 @@ async function holdfast(...args: string[]): Promise<{ code: number; stdout: stri
   }
 }
 
+const addressOf = ({ tlsPort }: RunningDaemon) => `tls://127.0.0.1:${tlsPort}`;
+const joining = (daemon: RunningDaemon) => ['--join', daemon.joinToken() ?? ''];
+const restarted = ({ data, port, tlsPort }: RunningDaemon) =>
+  startDaemonProcess(data, { plain: port, tls: tlsPort });
+
 const status = async () => JSON.parse((await holdfast('status', '--json')).stdout) as StatusReport;
 
 async function put(name: string, lengthBytes: number): Promise<void> {
@@ -85,22 +90,40 @@ test('a gateway without nodes says so, and takes them one at a time', async () =
   expect(created.status).toBe(200);
   expect((await s3.send('PUT', '/grid/too-early', { body: Buffer.alloc(100_000) })).status).toBe(503);
   for (const [i, farm] of farms.slice(0, 6).entries()) {
-    const at = `plain://127.0.0.1:${daemons[i]!.port}`;
-    const added = await holdfast('nodes', 'add', at, '--farm', farm, '--country', 'BE', '--json');
+    const at = addressOf(daemons[i]!);
+    const added = await holdfast('nodes', 'add', at, ...joining(daemons[i]!), '--farm', farm, '--json');
     expect(added, added.stderr).toMatchObject({ code: 0 });
     expect(JSON.parse(added.stdout)).toEqual({ id: i + 1, address: at });
   }
-  const twice = await holdfast('nodes', 'add', `plain://127.0.0.1:${daemons[0]!.port}`, '--farm', 'x');
+  const twice = await holdfast(
+    'nodes',
+    'add',
+    addressOf(daemons[0]!),
+    ...joining(daemons[0]!),
+    '--farm',
+    'x',
+  );
   expect(twice.stderr).toMatch(/the grid has this node already/);
+  const wrongNode = await holdfast(
+    'nodes',
+    'add',
+    addressOf(daemons[7]!),
+    ...joining(daemons[6]!),
+    '--farm',
+    'x',
+  );
+  expect(wrongNode.stderr).toMatch(/its identity is \S+, pinned is \S+/);
+  const noToken = await holdfast('nodes', 'add', addressOf(daemons[7]!), '--farm', 'x');
+  expect(noToken.stderr).toMatch(/needs --join/);
   const noFarm = await holdfast('nodes', 'add', 'plain://127.0.0.1:1');
   expect(noFarm.stderr).toMatch(/needs --farm/);
   const nobody = await holdfast('nodes', 'add', 'plain://127.0.0.1:1', '--farm', 'x');
   expect(nobody.stderr).toMatch(/node at 127\.0\.0\.1:1: .*ECONNREFUSED/);
   const scheme = await holdfast('nodes', 'add', 'http://127.0.0.1:1', '--farm', 'x');
-  expect(scheme.stderr).toMatch(/there are plain:\/\/ and zdb:\/\//);
+  expect(scheme.stderr).toMatch(/there are tls:\/\/, plain:\/\/, zdb:\/\//);
   const report = await status();
   expect(report.nodes.map(({ state }) => state)).toEqual(Array(6).fill('online'));
-  expect(report.warnings.join('\n')).toMatch(/6 nodes are reached without TLS/);
+  expect(report.warnings.join('\n')).not.toMatch(/without TLS/);
 });
 
 test('objects of all sizes are written and read, and the farm rule is kept', async () => {
@@ -122,7 +145,7 @@ test('kill -9 of any two daemons under load loses nothing, and they come back', 
   await writing;
   await expectAll();
   await put('while two are away', 3_000_000);
-  for (const i of [1, 4]) daemons[i] = await startDaemonProcess(daemons[i]!.data, daemons[i]!.port);
+  for (const i of [1, 4]) daemons[i] = await restarted(daemons[i]!);
   await healed();
   await expectAll();
 });
@@ -132,8 +155,9 @@ test('nodes added under load get their share, and a farm is lost as a whole', {
 }, async () => {
   const writing = Promise.all(Array.from({ length: 12 }, (_, i) => put(`joined/${i}`, 600_000)));
   for (const i of [6, 7, 8]) {
-    const at = `plain://127.0.0.1:${daemons[i]!.port}`;
-    expect((await holdfast('nodes', 'add', at, '--farm', farms[i]!)).code).toBe(0);
+    const at = addressOf(daemons[i]!);
+    const added = await holdfast('nodes', 'add', at, ...joining(daemons[i]!), '--farm', farms[i]!);
+    expect(added, added.stderr).toMatchObject({ code: 0 });
   }
   await writing;
   for (let i = 0; i < 12; i++) await put(`after/${i}`, 600_000);
@@ -145,7 +169,7 @@ test('nodes added under load get their share, and a farm is lost as a whole', {
     const got = await s3.ok('GET', `/grid/${name}`);
     expect(Buffer.compare(got.body, objects.get(name)!), name).toBe(0);
   }
-  for (const i of [0, 3, 6]) daemons[i] = await startDaemonProcess(daemons[i]!.data, daemons[i]!.port);
+  for (const i of [0, 3, 6]) daemons[i] = await restarted(daemons[i]!);
   await healed();
   await expectAll();
 });

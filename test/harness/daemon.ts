@@ -10,6 +10,11 @@ const START_TIMEOUT_MS = 30_000;
 export interface RunningDaemon {
   readonly data: string;
   readonly port: number;
+  readonly tlsPort: number;
+  /** As it prints it for people. */
+  readonly fingerprint: string;
+  /** That it printed; undefined when it printed none. */
+  joinToken(): string | undefined;
   readonly process: ChildProcess;
   output(): string;
   stop(signal?: NodeJS.Signals): Promise<void>;
@@ -18,10 +23,22 @@ export interface RunningDaemon {
 /** `port`: 0 for any that is free. */
 export async function startDaemonProcess(
   data: string,
-  port = 0,
+  port: number | { readonly plain: number; readonly tls: number } = 0,
   flags: readonly string[] = [],
 ): Promise<RunningDaemon> {
-  const args = ['node', '--data', data, '--listen', `127.0.0.1:${port}`, '--log-level', 'warn', ...flags];
+  const { plain, tls } = typeof port === 'number' ? { plain: port, tls: 0 } : port;
+  const args = [
+    'node',
+    '--data',
+    data,
+    '--listen',
+    `127.0.0.1:${plain}`,
+    '--tls-listen',
+    `127.0.0.1:${tls}`,
+    '--log-level',
+    'warn',
+    ...flags,
+  ];
   const child = spawn(process.execPath, [...serverNodeFlags, join(repository, 'src/cli/main.ts'), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -30,7 +47,7 @@ export async function startDaemonProcess(
     output = (output + piece.toString()).slice(-100_000);
   });
   const ended = once(child, 'exit');
-  const listening = /listens on [^ ]+:(\d+)\n/;
+  const listening = /listens on [^ ]+:(\d+) and [^ ]+:(\d+) \(TLS\)\n.*its identity is (\S+)\n/;
   await waitUntil(
     () => listening.test(output) || child.exitCode !== null,
     START_TIMEOUT_MS,
@@ -40,6 +57,9 @@ export async function startDaemonProcess(
   return {
     data,
     port: Number(listening.exec(output)![1]),
+    tlsPort: Number(listening.exec(output)![2]),
+    fingerprint: listening.exec(output)![3]!,
+    joinToken: () => /join token[^:]*: (\S+)\n/.exec(output)?.[1],
     process: child,
     output: () => output,
     stop: async (signal = 'SIGTERM') => {

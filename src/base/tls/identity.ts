@@ -10,14 +10,14 @@
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { encodeDocument, hexField, invalidFile, parseDocument } from '../document.ts';
 import { createFileDurably, fileExposure } from '../durablefile.ts';
-import { HoldfastError } from '../errors.ts';
 import type { Random } from '../random.ts';
 
 export const SEED_BYTES = 32;
 const IDENTITY_FORMAT = 1;
 const IDENTITY_MODE = 0o600;
-const SEED_PATTERN = new RegExp(`^[0-9a-f]{${SEED_BYTES * 2}}$`);
+const KIND = 'identity';
 
 export interface TlsIdentity {
   readonly certificatePem: string;
@@ -64,10 +64,10 @@ export async function loadIdentityFile(path: string): Promise<IdentityFile | und
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    throw invalid(path, `cannot be read (${message})`, cause);
+    throw invalidFile(path, `cannot be read (${message})`, cause);
   }
   if (exposure === 'others') {
-    throw invalid(
+    throw invalidFile(
       path,
       `holds a secret key and is open to every user of this machine; run chmod 600 ${path}`,
     );
@@ -76,53 +76,21 @@ export async function loadIdentityFile(path: string): Promise<IdentityFile | und
     exposure === 'group'
       ? [`${path} holds a secret key and is open to its group; chmod 600 would close it`]
       : [];
-  return { seed: parseIdentity(text, path), warnings };
+  const { seed } = parseDocument(text, path, KIND, IDENTITY_FORMAT);
+  return { seed: hexField(seed, SEED_BYTES, 'seed', path), warnings };
 }
 
 /** Makes a new seed and keeps it; durable when it resolves. @throws DataDirectoryInvalid when the file exists or cannot be written */
 export async function createIdentityFile(path: string, random: Random): Promise<IdentityFile> {
   const seed = random.bytes(SEED_BYTES);
-  const document = {
-    product: 'holdfast',
-    kind: 'identity',
-    format: IDENTITY_FORMAT,
-    seed: seed.toString('hex'),
-  };
+  const text = encodeDocument(KIND, IDENTITY_FORMAT, { seed: seed.toString('hex') });
   try {
-    await createFileDurably(path, `${JSON.stringify(document, null, 2)}\n`, IDENTITY_MODE);
+    await createFileDurably(path, text, IDENTITY_MODE);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const why =
       code === 'EEXIST' ? 'is already there and is never replaced' : `cannot be written (${message})`;
-    throw invalid(path, why, cause);
+    throw invalidFile(path, why, cause);
   }
   return { seed, warnings: [] };
-}
-
-function parseIdentity(text: string, path: string): Buffer {
-  let document: Record<string, unknown>;
-  try {
-    document = Object(JSON.parse(text));
-  } catch {
-    // The parser's message quotes the text, and the text holds a secret.
-    throw invalid(path, 'is not JSON');
-  }
-  const { product, kind, format, seed } = document;
-  if (product !== 'holdfast' || kind !== 'identity') throw invalid(path, 'is not an identity of Holdfast');
-  if (!Number.isInteger(format) || Number(format) < 1) throw invalid(path, '"format" is not a whole number');
-  if (Number(format) > IDENTITY_FORMAT) {
-    throw new HoldfastError('FormatTooNew', {
-      detail: `${path}: format ${format} was written by a newer Holdfast; this one reads up to ${IDENTITY_FORMAT}`,
-    });
-  }
-  if (typeof seed !== 'string' || !SEED_PATTERN.test(seed)) {
-    throw invalid(path, `"seed" is not ${SEED_BYTES * 2} lower-case hexadecimal digits`);
-  }
-  const bytes = Buffer.alloc(SEED_BYTES);
-  bytes.write(seed, 'hex');
-  return bytes;
-}
-
-function invalid(path: string, why: string, cause?: unknown): HoldfastError {
-  return new HoldfastError('DataDirectoryInvalid', { detail: `${path}: ${why}`, cause });
 }

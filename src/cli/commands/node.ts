@@ -20,11 +20,13 @@ export async function nodeCommand(flags: Record<string, unknown>): Promise<numbe
   endWithParent();
   const stop = waitForStop();
   const ended = Promise.withResolvers<Error>();
-  const listen = listenTarget(config);
+  const listen = listenTarget(config, 'node.listen');
+  const tlsListen = listenTarget(config, 'node.tls-listen');
   const adminPassword = readPassword(config);
   const daemon = await startDaemon({
     directory: config.string('node.data'),
-    ...{ listen, adminPassword, version, log },
+    ...{ listen, tlsListen, adminPassword, version, log },
+    wantsJoinToken: flags['join-token'] === true,
     capacityBytes: config.optionalNumber('node.capacity'),
     connectionsMax: config.number('node.connections'),
     scrubPassMs: config.number('node.scrub-days') * DAY_MS,
@@ -38,10 +40,19 @@ export async function nodeCommand(flags: Record<string, unknown>): Promise<numbe
       'there is no administrator password: whoever reaches this address may do anything; set --admin-password-file',
     );
   }
-  const where = listen === undefined ? 'nowhere' : `${listen.host}:${daemon.port}`;
+  const places = [
+    ...(listen === undefined ? [] : [`${listen.host}:${daemon.port}`]),
+    ...(tlsListen === undefined ? [] : [`${tlsListen.host}:${daemon.tls?.port} (TLS)`]),
+  ];
   process.stderr.write(
-    `holdfast: node ${daemon.nodeUuid} in ${config.string('node.data')} listens on ${where}\n`,
+    `holdfast: node ${daemon.nodeUuid} in ${config.string('node.data')} listens on ${places.join(' and ') || 'nothing'}\n`,
   );
+  if (daemon.tls !== undefined) {
+    const { fingerprint, joinToken } = daemon.tls;
+    process.stderr.write(`holdfast: its identity is ${fingerprint}\n`);
+    if (joinToken !== undefined)
+      process.stderr.write(`holdfast: join token, good for one day and one grid: ${joinToken}\n`);
+  }
   const reason = await Promise.race([stop, ended.promise]);
   if (reason === undefined) process.stderr.write('holdfast: closing the node; again to stop at once\n');
   await daemon.close();
@@ -50,9 +61,12 @@ export async function nodeCommand(flags: Record<string, unknown>): Promise<numbe
   return exitCodes.failed;
 }
 
-function listenTarget(config: Config): { host: string; port: number } | undefined {
-  const text = config.string('node.listen');
-  return text === 'off' ? undefined : parseAddress(text, config.source('node.listen'));
+function listenTarget(
+  config: Config,
+  name: 'node.listen' | 'node.tls-listen',
+): { host: string; port: number } | undefined {
+  const text = config.string(name);
+  return text === 'off' ? undefined : parseAddress(text, config.source(name));
 }
 
 function isLocal(host: string): boolean {

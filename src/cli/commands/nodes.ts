@@ -22,10 +22,13 @@ export interface AddOptions extends OnlineOptions {
   readonly country?: string;
   readonly weight?: number;
   readonly acceptNonDurable?: boolean;
+  readonly join?: string;
+  readonly fingerprint?: string;
 }
 
 export async function nodesAddCommand(address: string, options: AddOptions): Promise<number> {
-  const { namespace, passwordFile, farm, site, country, weight, acceptNonDurable } = options;
+  const { namespace, passwordFile, farm, site, country, weight, acceptNonDurable, join, fingerprint } =
+    options;
   const where = address.includes('://') ? address : resolve(address);
   const password = passwordFile === undefined ? undefined : readPassword(passwordFile);
   const node: NodeToAdd = {
@@ -37,6 +40,8 @@ export async function nodesAddCommand(address: string, options: AddOptions): Pro
     ...(country === undefined ? {} : { country }),
     ...(weight === undefined ? {} : { weight }),
     ...(acceptNonDurable === undefined ? {} : { acceptNonDurable }),
+    ...(join === undefined ? {} : { join }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
   };
   const added = await callServer<{ id: number; address: string }>(options, 'POST', '/nodes', node);
   const text = `node ${added.id} at ${added.address} is in the grid`;

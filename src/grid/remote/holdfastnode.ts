@@ -152,8 +152,9 @@ export class HoldfastNode implements RemoteStore {
   }
 
   async #begin(channel: Channel): Promise<void> {
-    await selectNamespace(channel, this.#target);
+    if (!this.#target.isSelected) await selectNamespace(channel, this.#target);
     const reply = await channel.ask('HELLO', PROTOCOL, PROTOCOL_VERSION);
+    if (reply instanceof RespFailure && reply.text.startsWith('JoinRefused')) throw this.#error(reply.text);
     if (reply instanceof RespFailure) {
       throw new HoldfastError('NodeUnavailable', {
         detail: `node at ${addressText(this.#target)} is no Holdfast node ("${reply.text}"); add it as zdb://`,
@@ -219,7 +220,7 @@ export class HoldfastNode implements RemoteStore {
 
 const answerable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...(['FragmentMissing', 'FragmentCorrupt', 'FragmentConflict', 'NodeFull', 'NodeFailed'] as const),
-  ...(['NodeUnavailable', 'TokenSuperseded', 'InvalidArgument', 'AccessDenied'] as const),
+  ...(['NodeUnavailable', 'TokenSuperseded', 'InvalidArgument', 'AccessDenied', 'JoinRefused'] as const),
 ]);
 
 /** `log:term:start`, divided by commas. */

@@ -11,6 +11,8 @@ export interface NodeTarget {
   readonly namespace: string;
   /** Empty: none. */
   readonly password: Buffer;
+  /** The node knows the namespace from the identity that we prove: nothing is selected. */
+  readonly isSelected: boolean;
   /** Opens a connection: resolves when bytes can be sent. Rejects with what a person can act on. */
   readonly dial: (signal: AbortSignal) => Promise<Socket>;
   /** For status: `plain`, or the protocol and key exchange of TLS. */

@@ -2,7 +2,7 @@
 import { hasCode } from '../../base/errors.ts';
 import { Bulk, type RespFailure, type RespValue, SimpleString } from '../../base/resp/values.ts';
 import { MINUTE_MS, SECOND_MS } from '../../base/units.ts';
-import { type Answer, LastReply, type Peer, type Session } from '../server/session.ts';
+import { type Answer, LastReply, type Session } from '../server/session.ts';
 import { greeting, greetsUs, runExtension } from '../wire/extension.ts';
 import { EXTENSION } from '../wire/protocol.ts';
 import type { Scope } from '../wire/verbs.ts';
@@ -112,12 +112,14 @@ export class ZdbSession implements Session {
   /** It has said that it knows our extension. */
   #isExtended = false;
 
-  constructor(context: ZdbContext, _peer: Peer) {
+  /** `rights`: of who has proven an identity; else those of a stranger at a 0-db. */
+  constructor(context: ZdbContext, rights?: Omit<ZdbState, 'nonce'>) {
     this.#context = context;
     this.#state = {
       namespace: context.store.namespaces.default,
       isAdmin: context.adminPassword.length === 0,
       mayWrite: true,
+      ...rights,
       nonce: undefined,
     };
   }

@@ -19,7 +19,7 @@ const seams = { clock: systemClock, random: systemRandom };
 function nodeAt(port: number, namespace = 'default', password = ''): HoldfastNode {
   const node = new HoldfastNode(
     {
-      ...{ kind: 'holdfast', host: '127.0.0.1', port, namespace, transport: 'plain' },
+      ...{ kind: 'holdfast', host: '127.0.0.1', port, namespace, transport: 'plain', isSelected: false },
       password: Buffer.from(password),
       dial: dialPlain('127.0.0.1', port),
     },
@@ -125,6 +125,7 @@ describe('a daemon over TCP', () => {
           port: daemon.port!,
           namespace: 'default',
           transport: 'plain',
+          isSelected: false,
         },
         password: Buffer.alloc(0),
         dial: async (signal) => {

@@ -181,7 +181,16 @@ describe('the daemon', () => {
 
   test('loses nothing that it acknowledged when it is killed', async () => {
     const directory = await emptyDirectory();
-    const command = ['bin/holdfast.js', 'node', '--data', directory, '--listen', '127.0.0.1:0'];
+    const command = [
+      'bin/holdfast.js',
+      'node',
+      '--data',
+      directory,
+      '--listen',
+      '127.0.0.1:0',
+      '--tls-listen',
+      'off',
+    ];
     const acknowledged = new Map<string, Buffer>();
     for (let round = 0; round < 3; round++) {
       const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'pipe'] });

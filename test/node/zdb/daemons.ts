@@ -31,6 +31,8 @@ export async function start(
   const daemon = await startDaemon({
     directory,
     listen: { host: '127.0.0.1', port: 0 },
+    tlsListen: undefined,
+    wantsJoinToken: false,
     adminPassword: Buffer.alloc(0),
     capacityBytes: undefined,
     connectionsMax: 1000,

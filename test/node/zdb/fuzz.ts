@@ -150,8 +150,7 @@ export async function fuzzSessions(seed: number, requests: number): Promise<numb
     },
     adminPassword: Buffer.alloc(0),
   };
-  const peer = { transport: 'plain', address: '', fingerprint: undefined } as const;
-  let session = new ZdbSession(context, peer);
+  let session = new ZdbSession(context);
   let answered = 0;
   for (let i = 0; i < requests; i++) {
     const parser = new RequestParser(LIMITS);
@@ -165,7 +164,7 @@ export async function fuzzSessions(seed: number, requests: number): Promise<numb
     }
     if (request === undefined) throw new Error('a whole frame is no request');
     const answer = await session.handle(request);
-    if (answer instanceof LastReply) session = new ZdbSession(context, peer);
+    if (answer instanceof LastReply) session = new ZdbSession(context);
     else if (!(answer instanceof Concurrent)) encodeReply(answer);
     answered += 1;
   }
