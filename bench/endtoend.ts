@@ -7,7 +7,7 @@
  *
  * HOLDFAST_BENCH_MINIO=FILE      the binary of MinIO to compare with, plain and with SSE-S3
  * HOLDFAST_BENCH_BEFORE=DIR      another checkout of Holdfast, installed and built
- * HOLDFAST_BENCH_DAEMONS=1       Holdfast over nine daemons of three farms on this machine
+ * HOLDFAST_BENCH_DAEMONS=1       Holdfast over nine daemons of three farms on this machine, plain and over TLS
  * HOLDFAST_BENCH_PORTABLE=1      Holdfast without its native kernels
  * HOLDFAST_BENCH_ROUNDS=3 HOLDFAST_BENCH_SECONDS=6 (of each measurement)
  * HOLDFAST_BENCH_ONLY=TEXT       scenarios whose name has TEXT in it; several are divided by commas
@@ -42,7 +42,9 @@ function peers(): Peer[] {
   return [
     holdfast,
     ...(before ? [holdfastBefore(before)] : []),
-    ...(environment['HOLDFAST_BENCH_DAEMONS'] === '1' ? [holdfastDaemons] : []),
+    ...(environment['HOLDFAST_BENCH_DAEMONS'] === '1'
+      ? [holdfastDaemons('plain'), holdfastDaemons('tls')]
+      : []),
     ...(environment['HOLDFAST_BENCH_PORTABLE'] === '1' ? [holdfastPortable] : []),
     ...(binary ? [minio(binary), minioEncrypted(binary)] : []),
   ];

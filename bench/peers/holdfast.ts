@@ -50,8 +50,8 @@ export function holdfastBefore(directory: string): Peer {
 }
 
 /** A gateway without nodes of its own over nine daemons of three farms, all on this machine. */
-export const holdfastDaemons: Peer = {
-  name: 'Holdfast, daemons',
+export const holdfastDaemons = (transport: 'plain' | 'tls'): Peer => ({
+  name: `Holdfast, ${transport}`,
   start: async (directory) => {
     const daemons = await Promise.all(
       Array.from({ length: DAEMONS }, (_, i) => startDaemonProcess(join(directory, `node-${i + 1}`))),
@@ -61,8 +61,12 @@ export const holdfastDaemons: Peer = {
       flags: ['--log-level', 'warn'],
       environment: { HOLDFAST_GRID_NODES: '0' },
     });
-    for (const [i, { port }] of daemons.entries()) {
-      const command = ['nodes', 'add', `plain://127.0.0.1:${port}`, '--farm', `farm ${i % FARMS}`];
+    for (const [i, daemon] of daemons.entries()) {
+      const where =
+        transport === 'tls'
+          ? [`tls://127.0.0.1:${daemon.tlsPort}`, '--join', daemon.joinToken() ?? '']
+          : [`plain://127.0.0.1:${daemon.port}`];
+      const command = ['nodes', 'add', ...where, '--farm', `farm ${i % FARMS}`];
       execFileSync(process.execPath, [
         join(repository, 'src/cli/main.ts'),
         ...command,
@@ -72,7 +76,7 @@ export const holdfastDaemons: Peer = {
     }
     const { port, accessKeyId, secretAccessKey } = server;
     return {
-      name: 'Holdfast, daemons',
+      name: `Holdfast, ${transport}`,
       target: { host: '127.0.0.1', port, accessKeyId, secretAccessKey },
       pid: server.process.pid ?? 0,
       helpers: daemons.map((daemon) => daemon.process.pid ?? 0),
@@ -83,4 +87,4 @@ export const holdfastDaemons: Peer = {
       },
     };
   },
-};
+});

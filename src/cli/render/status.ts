@@ -79,8 +79,11 @@ function scrubLines(report: StatusReport): string[] {
   ];
 }
 
+/** Of a node that nobody named a farm for: it is its own, under its uuid. */
+const OWN_FARM = /^[0-9a-f]{32}$/;
+
 export function renderNodes(nodes: readonly NodeReport[], options: RenderOptions): string[] {
-  const head = ['NODE', 'STATE', 'USED', 'FREE', 'FRAGMENTS', 'WRITE P95', 'FOLDER'];
+  const head = ['NODE', 'STATE', 'USED', 'FREE', 'FRAGMENTS', 'WRITE P95', 'FARM', 'WHERE'];
   const rows = nodes.map((node) => [
     String(node.id),
     node.admin === 'active' ? node.state : `${node.state}, ${node.admin}`,
@@ -88,6 +91,7 @@ export function renderNodes(nodes: readonly NodeReport[], options: RenderOptions
     formatBytes(node.freeBytes),
     String(node.fragments),
     `${node.writeP95Ms.toFixed(1)} ms`,
+    [OWN_FARM.test(node.farm) ? '-' : node.farm, node.site, node.country].filter(Boolean).join(', '),
     node.problem === '' ? node.path : `${node.path}: ${node.problem}`,
   ]);
   const [headLine = '', ...lines] = columns([head, ...rows]);
