@@ -19,6 +19,8 @@ export interface StoredRegister {
 
 interface Register {
   highest: Writer | undefined;
+  /** As it is on stable storage. */
+  durable: Writer | undefined;
   version: number;
   /** Operations of the present token that have not ended. */
   running: number;
@@ -39,7 +41,7 @@ export class Registers {
     this.#system = system;
     this.#namespace = namespace;
     for (const { writer, version } of stored) {
-      Object.assign(this.#register(writer.logId), { highest: writer, version });
+      Object.assign(this.#register(writer.logId), { highest: writer, durable: writer, version });
     }
   }
 
@@ -57,7 +59,7 @@ export class Registers {
    */
   async admit(writer: Writer): Promise<() => void> {
     const register = this.#register(writer.logId);
-    if (register.highest === undefined || compare(writer, register.highest) !== 0) await this.fence(writer);
+    if (register.durable === undefined || compare(writer, register.durable) !== 0) await this.fence(writer);
     this.#assertNotLower(register, writer);
     register.running += 1;
     let ended = false;
@@ -82,10 +84,10 @@ export class Registers {
 
   async #raise(register: Register, writer: Writer): Promise<void> {
     this.#assertNotLower(register, writer);
-    if (register.highest !== undefined && compare(writer, register.highest) === 0) return;
+    if (register.durable !== undefined && compare(writer, register.durable) === 0) return;
     // From here on nothing lower is let in, so what runs comes to an end.
     register.highest = writer;
-    if (register.running > 0) {
+    while (register.running > 0) {
       await new Promise<void>((resolve) => {
         register.idle = resolve;
       });
@@ -93,6 +95,7 @@ export class Registers {
     }
     register.version += 1;
     await this.#system.write(`register/${this.#namespace}/${writer.logId}`, writer, register.version);
+    register.durable = writer;
   }
 
   #assertNotLower(register: Register, writer: Writer): void {
@@ -107,7 +110,10 @@ export class Registers {
   #register(logId: number): Register {
     let register = this.#registers.get(logId);
     if (register === undefined) {
-      register = { highest: undefined, version: 0, running: 0, idle: undefined, raising: Promise.resolve() };
+      register = {
+        ...{ highest: undefined, durable: undefined, version: 0 },
+        ...{ running: 0, idle: undefined, raising: Promise.resolve() },
+      };
       this.#registers.set(logId, register);
     }
     return register;
