@@ -10,6 +10,7 @@ import { Bulk, RespFailure, SimpleString } from '../base/resp/values.ts';
 import { fullFingerprint, shortFingerprint } from '../base/tls/fingerprint.ts';
 import { createIdentityFile, loadIdentityFile, type TlsIdentity, tlsIdentity } from '../base/tls/identity.ts';
 import { peerFingerprint, serverOptions } from '../base/tls/options.ts';
+import { SECOND_MS } from '../base/units.ts';
 import { JoinDesk } from './join.ts';
 import { makeJoinToken } from './jointokens.ts';
 import { openPins, type Pins } from './pins.ts';
@@ -22,6 +23,8 @@ import { ZdbSession } from './zdb/session.ts';
 
 export const IDENTITY_KEY_FILE = 'identity.key';
 const PASSWORD_BYTES = 32;
+/** A stranger has this long to show a token. */
+const STRANGER_MS_MAX = 15 * SECOND_MS;
 
 export interface SecureParts {
   readonly directory: string;
@@ -106,6 +109,7 @@ function openSession(peer: Peer, context: ZdbContext, pins: Pins, desk: JoinDesk
 
 /** Of a peer that no pin knows: it may join, and nothing else. */
 class JoinSession implements Session {
+  readonly lifetimeMs = STRANGER_MS_MAX;
   readonly #desk: JoinDesk;
   readonly #fingerprint: Buffer;
   readonly #source: string;

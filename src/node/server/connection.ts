@@ -41,9 +41,13 @@ export interface ConnectionParts {
 /** Serves the connection until either side ends it. Never rejects. */
 export async function serveConnection(parts: ConnectionParts): Promise<void> {
   const connection = new Connection(parts);
+  const { lifetimeMs } = parts.session;
+  const end =
+    lifetimeMs === undefined ? undefined : parts.clock.schedule(lifetimeMs, () => parts.socket.destroy());
   try {
     await connection.run();
   } finally {
+    end?.cancel();
     parts.session.close();
     parts.socket.destroy();
   }

@@ -37,6 +37,8 @@ export interface Session {
    * `Concurrent`. A rejection ends the connection and is logged.
    */
   handle(request: readonly Bulk[]): Answer | Promise<Answer>;
+  /** The connection is closed after this long, whatever it does; absent: it may stay. */
+  readonly lifetimeMs?: number;
   /** The connection is gone. */
   close(): void;
 }

@@ -122,4 +122,20 @@ describe('first contact', () => {
     while (said.split('\r\n').length < 4) await systemClock.sleep(10);
     expect(said).toBe('-Namespace protected and private\r\n-Permission denied\r\n$-1\r\n');
   });
+
+  test('a stranger that says nothing is let go', async () => {
+    const clock = {
+      ...systemClock,
+      schedule: (delayMs: number, fire: () => void) => systemClock.schedule(delayMs / 100, fire),
+    };
+    const daemon = await start(await emptyDirectory(), { tlsListen, clock });
+    const { port, joinToken } = daemon.tls!;
+    const { socket } = await dialTls(await target(port, joinToken!, 3));
+    await new Promise((resolve) =>
+      socket
+        .on('error', () => undefined)
+        .once('close', resolve)
+        .resume(),
+    );
+  });
 });
