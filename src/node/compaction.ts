@@ -11,6 +11,7 @@
  * Why nothing stored is lost: a segment is removed only when the index points nowhere into it, and the index follows
  * stable storage. A record that cannot be read stops the draining with FragmentCorrupt until healing has replaced it.
  */
+import { HoldfastError } from '../base/errors.ts';
 import { MIB } from '../base/units.ts';
 import { addressOf, copyOf } from './address.ts';
 import type { NodeCore } from './core.ts';
@@ -179,7 +180,12 @@ export class Compactor {
     for (let id = 0; id < index.entryLimit && segment.liveBytes > 0; id++) {
       if (!index.isLive(id) || index.segment(id) !== segment.number) continue;
       const address = await this.#core.addressOfEntry(id);
-      if (address !== undefined) await this.#core.move(address, this.#core.locationOf(id));
+      if (address === undefined) {
+        throw new HoldfastError('FragmentCorrupt', {
+          detail: `${segment.path}: the key of the record at ${index.offset(id)} cannot be read`,
+        });
+      }
+      await this.#core.move(address, this.#core.locationOf(id));
     }
     if (segment.liveBytes > 0) return 0;
     await segments.remove(segment);
