@@ -109,12 +109,21 @@ function build(): Command {
       process.exitCode = await bucketsSetCommand(name, options);
     });
 
-  const nodes = program.command('nodes').description('list, add, remove, stop, start and replace nodes');
+  const nodes = program
+    .command('nodes')
+    .description('list, show, add, remove, stop, start and replace nodes');
   online(nodes.command('list'))
     .description('the nodes of the grid')
     .action(async (options) => {
       const { nodesListCommand } = await import('./commands/nodes.ts');
       process.exitCode = await nodesListCommand(options);
+    });
+  online(nodes.command('show'))
+    .argument('<id>', 'id of the node, as "holdfast nodes list" shows it', nodeId)
+    .description('everything that is known of one node')
+    .action(async (id: number, options) => {
+      const { nodesShowCommand } = await import('./commands/nodes.ts');
+      process.exitCode = await nodesShowCommand(id, options);
     });
   online(nodes.command('add'))
     .argument(

@@ -121,6 +121,10 @@ test('a gateway without nodes says so, and takes them one at a time', async () =
   expect(nobody.stderr).toMatch(/node at 127\.0\.0\.1:1: .*ECONNREFUSED/);
   const scheme = await holdfast('nodes', 'add', 'http://127.0.0.1:1', '--farm', 'x');
   expect(scheme.stderr).toMatch(/there are tls:\/\/, plain:\/\/, zdb:\/\//);
+  const shown = await holdfast('nodes', 'show', '2');
+  expect(shown.stdout).toMatch(/^farm +cairo$/m);
+  expect(shown.stdout).toMatch(/^path +tls:\/\//m);
+  expect((await holdfast('nodes', 'show', '99')).stderr).toMatch(/there is no node 99/);
   const report = await status();
   expect(report.nodes.map(({ state }) => state)).toEqual(Array(6).fill('online'));
   expect(report.warnings.join('\n')).not.toMatch(/without TLS/);

@@ -14,6 +14,22 @@ export async function nodesListCommand(options: OnlineOptions): Promise<number> 
   return nodes.every((node) => node.state === 'online') ? exitCodes.ok : exitCodes.degraded;
 }
 
+/** Everything that is known of one node. */
+export async function nodesShowCommand(id: number, options: OnlineOptions): Promise<number> {
+  const { nodes } = await callServer<StatusReport>(options, 'GET', '/status');
+  const node = nodes.find((one) => one.id === id);
+  if (node === undefined) {
+    throw new HoldfastError('InvalidArgument', {
+      detail: `there is no node ${id}; holdfast nodes list shows them`,
+    });
+  }
+  const lines = Object.entries(node).map(
+    ([name, value]) => `${name.padEnd(16)}${value === '' ? '-' : value}`,
+  );
+  process.stdout.write(`${options.json ? JSON.stringify(node, null, 2) : lines.join('\n')}\n`);
+  return node.state === 'online' ? exitCodes.ok : exitCodes.degraded;
+}
+
 export interface AddOptions extends OnlineOptions {
   readonly namespace?: string;
   readonly passwordFile?: string;
