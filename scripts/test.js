@@ -1,5 +1,6 @@
 /**
- * `npm test`: type check, lint, tests; each runs whatever the one before it found. `npm run test:clients` calls it with `clients`. What was
+ * `npm test`: type check, lint, tests; each runs whatever the one before it found. `npm run test:clients` and `npm run test:grid` call it with
+ * `clients` and `grid`. What was
  * skipped is listed at the end with its reason, which is part of the test's name. Other arguments go to vitest: `npm test -- test/node`.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,13 +9,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const args = process.argv.slice(2);
-const clients = args[0] === 'clients';
+const suite = ['clients', 'grid'].find((name) => name === args[0]);
 const report =
   process.env.HOLDFAST_TEST_REPORT ?? join(mkdtempSync(join(tmpdir(), 'holdfast-')), 'report.json');
 const vitest = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
 
-const steps = clients
-  ? [['client tests', 'vitest', [...vitest, '--config', 'vitest.clients.config.ts', ...args.slice(1)]]]
+const steps = suite
+  ? [[`${suite} tests`, 'vitest', [...vitest, '--config', `vitest.${suite}.config.ts`, ...args.slice(1)]]]
   : [
       ['types', 'tsc', ['--noEmit']],
       ['lint', 'biome', ['check', '--error-on-warnings', '.']],

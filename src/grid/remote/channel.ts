@@ -12,7 +12,7 @@ import { MIB, SECOND_MS } from '../../base/units.ts';
 
 const REPLY_LIMITS = { valueBytesMax: 8 * MIB, replyBytesMax: 16 * MIB, elementsMax: 200_000 };
 /** A request without a reply after this long ends the connection: the node hangs, or the network lost it. */
-const REPLY_MS_MAX = 60 * SECOND_MS;
+const REPLY_MS_MAX = 30 * SECOND_MS;
 const WATCH_MS = 5 * SECOND_MS;
 
 interface Pending {

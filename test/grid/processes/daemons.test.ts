@@ -7,17 +7,17 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { StatusReport } from '../../src/admin/report.ts';
-import { patternBytes } from '../conformance/codec.ts';
-import { type RunningDaemon, startDaemonProcess } from '../harness/daemon.ts';
-import { TestS3 } from '../harness/s3.ts';
+import type { StatusReport } from '../../../src/admin/report.ts';
+import { patternBytes } from '../../conformance/codec.ts';
+import { type RunningDaemon, startDaemonProcess } from '../../harness/daemon.ts';
+import { TestS3 } from '../../harness/s3.ts';
 import {
   type RunningServer,
   repository,
   startServer,
   temporaryDirectory,
   waitUntil,
-} from '../harness/server.ts';
+} from '../../harness/server.ts';
 
 const HEAL_MS_MAX = 60_000;
 const TEST_MS_MAX = 150_000;
